@@ -1,0 +1,61 @@
+"""Contrastive saliency maps: why this class, why not that one, how is this image unlike those.
+
+    import explain_core as xc
+
+    model = xc.load_model("digits")
+    image = xc.read_image("three.png")
+    basis = xc.prepare(model, image, method="finer-grad-cam", target=3, references=[8])
+    smap = xc.render(basis, gamma=0.6)
+    smap.on_original()
+"""
+
+from explain_core import metrics
+from explain_core.errors import (
+    BankError,
+    ExplainError,
+    ImageError,
+    InputError,
+    ModelError,
+    NumericsError,
+)
+from explain_core.images.reading import read_image
+from explain_core.methods.explaining import explain, prepare, prepare_many, render
+from explain_core.methods.table import METHODS
+from explain_core.metrics.table import METRICS
+from explain_core.models.loading import available_models, load_model
+from explain_core.models.model import Model, wrap_model
+from explain_core.models.preprocessing import Preprocessing
+from explain_core.references.bank import reference_set
+from explain_core.references.similar import similar_classes
+from explain_core.types import Contrast, Geometry, Image, ReferenceSet, SaliencyMap
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "METHODS",
+    "METRICS",
+    "BankError",
+    "Contrast",
+    "ExplainError",
+    "Geometry",
+    "Image",
+    "ImageError",
+    "InputError",
+    "Model",
+    "ModelError",
+    "NumericsError",
+    "Preprocessing",
+    "ReferenceSet",
+    "SaliencyMap",
+    "available_models",
+    "explain",
+    "load_model",
+    "metrics",
+    "prepare",
+    "prepare_many",
+    "read_image",
+    "reference_set",
+    "render",
+    "similar_classes",
+    "wrap_model",
+]

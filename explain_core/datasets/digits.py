@@ -1,0 +1,474 @@
+"""Make the bundled digits: the network's weights, the bank of references and the sample pictures.
+
+The real handwritten digits of MNIST are read from a folder or downloaded; nothing of them is
+stored here but what the network made of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+import urllib.error
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from explain_core.datasets.strokes import write_samples
+from explain_core.errors import ExplainError, InputError
+from explain_core.models.digits_net import (
+    DIGITS_LAYER,
+    DIGITS_MEAN,
+    DIGITS_SIZE_PX,
+    DIGITS_STD,
+    NUM_DIGITS,
+    DigitsNet,
+    load_digits_net,
+    normalise_digits,
+)
+from explain_core.models.fingerprint import fingerprint
+
+BATCH_SIZE = 128
+TEST_BATCH_SIZE = 100
+PEAK_LEARNING_RATE = 6e-3
+WEIGHT_DECAY = 1e-2
+MAX_SHIFT_PX = 2
+NUM_PER_CLASS = 500
+
+ASSETS = Path("assets/digits")
+SAMPLES = Path("assets/samples/digits")
+WEIGHTS_FILE = "weights.safetensors"
+BANK_FILE = "bank.safetensors"
+CARD_FILE = "card.json"
+README_FILE = "README.md"
+
+# (images, labels) of each part, by the names under which MNIST is published
+_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+_IDX_UBYTE = 8  # the code for unsigned bytes in the third byte of an idx file
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Hold one part of the data.
+
+    Attributes:
+        images: (n, 28, 28) uint8, light strokes on dark.
+        labels: (n,) int64, 0 to 9.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+def read_idx(path: Path) -> Tensor:
+    """Return the unsigned bytes of an idx file, gzipped or not, in the shape that its head states.
+
+    Raises:
+        InputError: the file is damaged, or no idx file of unsigned bytes.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"'{path}' cannot be read ({error}); fetch it again") from error
+    if len(content) < 4 or content[:3] != bytes([0, 0, _IDX_UBYTE]):
+        raise InputError(
+            f"'{path}' is no idx file of unsigned bytes (it begins with {content[:4].hex(' ')}); "
+            "fetch MNIST's original files"
+        )
+    num_axes = content[3]
+    start = 4 + 4 * num_axes
+    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
+    if len(content) != start + int(np.prod(shape)):
+        raise InputError(
+            f"'{path}' states the shape {shape} but holds {len(content) - start} bytes; "
+            "fetch it again"
+        )
+    values = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return torch.from_numpy(values.copy())
+
+
+def load_digits(part: str, folder: Path) -> Digits:
+    """Read the part "train" or "test" of MNIST from `folder`.
+
+    The four files may be gzipped or not, and lie in `folder` itself or, as torchvision lays them
+    out, in `MNIST/raw` below it.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    images, labels = (read_idx(_find(name, folder)) for name in _FILES[part])
+    expected = (len(labels), DIGITS_SIZE_PX, DIGITS_SIZE_PX)
+    if images.shape != expected or labels.ndim != 1:
+        raise InputError(
+            f"'{folder}' holds {part} images of shape {tuple(images.shape)} and labels of shape "
+            f"{tuple(labels.shape)}, but needs (n, {DIGITS_SIZE_PX}, {DIGITS_SIZE_PX}) and (n,); "
+            "fetch MNIST's original files"
+        )
+    return Digits(images, labels.to(torch.int64))
+
+
+def _find(name: str, folder: Path) -> Path:
+    candidates = [
+        place / (name + suffix)
+        for place in (folder, folder / "raw", folder / "MNIST" / "raw")
+        for suffix in (".gz", "")
+    ]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    names = sorted(name for pair in _FILES.values() for name in pair)
+    raise InputError(
+        f"data folder '{folder}' holds no '{name}' (nor '{name}.gz'); point --data at a folder "
+        f"with MNIST's four files {', '.join(names)}, or leave it out to download them"
+    )
+
+
+def download_digits() -> Path:
+    """Return a folder with MNIST, downloaded by torchvision into torch's cache where it is not yet.
+
+    Raises:
+        InputError: the files could not be fetched.
+    """
+    from torchvision.datasets import MNIST
+
+    folder = Path(torch.hub.get_dir()) / "datasets"
+    try:
+        MNIST(str(folder), download=True)
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"MNIST could not be downloaded ({error}); with a network, run this again, and without "
+            "one, copy MNIST's four idx files from elsewhere and name their folder with --data"
+        ) from error
+    return folder
+
+
+def shift_randomly(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Return `images` (n, h, w), each moved by up to 2 px along both axes, dark where it left."""
+    num, height, width = images.shape
+    padded = functional.pad(images, (MAX_SHIFT_PX,) * 4)
+    start = torch.randint(0, 2 * MAX_SHIFT_PX + 1, (2, num, 1), generator=rng)
+    rows = start[0] + torch.arange(height)
+    columns = start[1] + torch.arange(width)
+    return padded[torch.arange(num)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def untrained_network(rng: torch.Generator) -> DigitsNet:
+    """Return a network in train mode whose initial weights are drawn from `rng` alone."""
+    with torch.device("meta"):  # otherwise torch would draw weights from its global generator
+        network = DigitsNet()
+    network.to_empty(device="cpu")
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="linear", generator=rng)
+            nn.init.zeros_(module.bias)
+    return network.train()
+
+
+def train_network(digits: Digits, num_epochs: int, seed: int) -> DigitsNet:
+    """Return a network trained on randomly shifted digits; the seed settles all that is random."""
+    rng = torch.Generator().manual_seed(seed)
+    network = untrained_network(rng)
+    num = len(digits.labels)
+    batches_per_epoch = -(-num // BATCH_SIZE)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=WEIGHT_DECAY
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=PEAK_LEARNING_RATE, total_steps=num_epochs * batches_per_epoch
+    )
+    parameters = list(network.parameters())
+    for epoch in range(num_epochs):
+        order = torch.randperm(num, generator=rng)
+        loss_sum = 0.0
+        for chosen in torch.split(order, BATCH_SIZE):
+            images = normalise_digits(shift_randomly(digits.images[chosen], rng))
+            loss = functional.cross_entropy(network(images[:, None]), digits.labels[chosen])
+            for parameter, gradient in zip(
+                parameters, torch.autograd.grad(loss, parameters), strict=True
+            ):
+                parameter.grad = gradient
+            optimiser.step()
+            schedule.step()
+            loss_sum += loss.item() * len(chosen)
+        print(f"epoch {epoch + 1} of {num_epochs}: mean loss {loss_sum / num:.4f}", flush=True)
+    return network.eval()
+
+
+@torch.no_grad()
+def accuracy(network: DigitsNet, digits: Digits) -> float:
+    """Return the share of `digits` that the network reads right, 0 to 1."""
+    num_right = 0
+    batches = zip(
+        torch.split(digits.images, TEST_BATCH_SIZE),
+        torch.split(digits.labels, TEST_BATCH_SIZE),
+        strict=True,
+    )
+    for images, labels in batches:
+        predicted = network(normalise_digits(images)[:, None]).argmax(dim=1)
+        num_right += int((predicted == labels).sum())
+    return num_right / len(digits.labels)
+
+
+def choose_references(labels: Tensor, num_per_class: int, seed: int) -> Tensor:
+    """Return (10 * num_per_class,) indices: of every class as many pictures at random, in order.
+
+    Raises:
+        InputError: a class has too few pictures.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    chosen = []
+    for digit in range(NUM_DIGITS):
+        of_class = torch.nonzero(labels == digit)[:, 0]
+        if not 1 <= num_per_class <= len(of_class):
+            raise InputError(
+                f"num_per_class must lie between 1 and {len(of_class)}, the training images of "
+                f"digit {digit} (got {num_per_class}); change --num-per-class"
+            )
+        order = torch.randperm(len(of_class), generator=rng)
+        chosen.append(of_class[order[:num_per_class]].sort().values)
+    return torch.cat(chosen)
+
+
+@torch.no_grad()
+def pool_features(network: DigitsNet, images: Tensor) -> Tensor:
+    """Return (n, 64) float32: the pooled features of `images` (n, 28, 28) uint8."""
+    return torch.cat(
+        [
+            network.pool(normalise_digits(part)[:, None])
+            for part in torch.split(images, TEST_BATCH_SIZE)
+        ]
+    )
+
+
+def write_weights(network: DigitsNet, out: Path) -> None:
+    """Write the network's float32 weights and buffers; batch norm's counters stay behind."""
+    weights = {
+        name: tensor.detach().to(torch.float32).contiguous()
+        for name, tensor in network.state_dict().items()
+        if tensor.is_floating_point()
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    safetensors.torch.save_file(weights, out / WEIGHTS_FILE, {"format": "pt"})
+
+
+def write_bank(digits: Digits, chosen: Tensor, out: Path) -> None:
+    """Write the pooled features of the training images `chosen`, made by the weights in `out`.
+
+    The file holds `features` (n, 64) float16 and `labels` (n,) uint8, ordered by class.
+    """
+    network = load_digits_net(out / WEIGHTS_FILE)
+    bank = {
+        "features": pool_features(network, digits.images[chosen]).to(torch.float16),
+        "labels": digits.labels[chosen].to(torch.uint8),
+    }
+    about = {"layer": DIGITS_LAYER, "fingerprint": fingerprint(network)}
+    safetensors.torch.save_file(bank, out / BANK_FILE, about)
+
+
+def train(
+    data: Path | None,
+    out: Path = ASSETS,
+    num_epochs: int = 3,
+    seed: int = 0,
+    num_per_class: int = NUM_PER_CLASS,
+) -> dict[str, Any]:
+    """Train the network and write its weights, its bank, its card and its README into `out`.
+
+    Args:
+        data: folder with MNIST; None downloads it.
+        out: folder to write into, made where it is missing.
+        num_epochs: passes over the training images, >= 1.
+        seed: settles the initial weights, the order, the shifts and the references.
+        num_per_class: references of each class in the bank.
+
+    Returns:
+        The card: what is in `card.json`.
+
+    Raises:
+        InputError: the data are missing or damaged, or a number does not fit.
+    """
+    if num_epochs < 1:
+        raise InputError(f"num_epochs must be at least 1 (got {num_epochs}); change --epochs")
+    folder = download_digits() if data is None else data
+    digits, test_digits = load_digits("train", folder), load_digits("test", folder)
+    chosen = choose_references(digits.labels, num_per_class, seed)
+    write_weights(train_network(digits, num_epochs, seed), out)
+    write_bank(digits, chosen, out)
+    network = load_digits_net(out / WEIGHTS_FILE)
+    card = {
+        "model": "digits",
+        "data": "MNIST",
+        "test_accuracy": accuracy(network, test_digits),
+        "num_test": len(test_digits.labels),
+        "num_train": len(digits.labels),
+        "epochs": num_epochs,
+        "seed": seed,
+        "layer": DIGITS_LAYER,
+        "fingerprint": fingerprint(network),
+        "num_weights": sum(parameter.numel() for parameter in network.parameters()),
+        "weights_bytes": (out / WEIGHTS_FILE).stat().st_size,
+        "bank_seed": seed,
+        "bank_num_per_class": num_per_class,
+        "bank_bytes": (out / BANK_FILE).stat().st_size,
+        "torch": torch.__version__,
+    }
+    _write_card(card, out)
+    return card
+
+
+def rebuild_bank(
+    data: Path | None, out: Path = ASSETS, seed: int = 0, num_per_class: int = NUM_PER_CLASS
+) -> dict[str, Any]:
+    """Make the bank anew with the weights in `out`, and bring the card and the README up to date.
+
+    Returns:
+        The card: what is in `card.json`.
+
+    Raises:
+        InputError: the data are missing or damaged, or `num_per_class` does not fit.
+        ModelError: the weights are missing or damaged.
+    """
+    folder = download_digits() if data is None else data
+    digits = load_digits("train", folder)
+    write_bank(digits, choose_references(digits.labels, num_per_class, seed), out)
+    card: dict[str, Any] = json.loads((out / CARD_FILE).read_text(encoding="utf-8"))
+    card |= {
+        "bank_seed": seed,
+        "bank_num_per_class": num_per_class,
+        "bank_bytes": (out / BANK_FILE).stat().st_size,
+    }
+    _write_card(card, out)
+    return card
+
+
+def _write_card(card: dict[str, Any], out: Path) -> None:
+    (out / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (out / README_FILE).write_text(_readme(card), encoding="utf-8")
+
+
+def _readme(card: dict[str, Any]) -> str:
+    return f"""# The bundled digits network
+
+Everything in this folder was made, and this text written, by
+
+    python -m explain_core.datasets.digits train --epochs {card["epochs"]} --seed {card["seed"]}
+
+with `--data FOLDER` where MNIST's four files already lie on disk. `bank` in place of `train` makes
+the bank anew from the weights; `card.json` holds the figures below for programs.
+
+- **Network**: `explain_core.models.digits_net.DigitsNet`, {card["num_weights"]:,} weights.
+- **Data**: MNIST, {card["num_train"]:,} training and {card["num_test"]:,} test images.
+- **Training**: {card["epochs"]} epochs, AdamW, one-cycle to {PEAK_LEARNING_RATE:g},
+  batches of {BATCH_SIZE}, random shifts of up to {MAX_SHIFT_PX} px,
+  seed {card["seed"]}, torch {card["torch"]}.
+- **Test accuracy: {card["test_accuracy"]:.2%}** of the {card["num_test"]:,} test images,
+  none of which was trained on.
+- **`{WEIGHTS_FILE}`**: {card["weights_bytes"]:,} bytes, float32; fingerprint
+  `{card["fingerprint"]}`.
+- **`{BANK_FILE}`**: {card["bank_bytes"]:,} bytes;
+  `features` ({NUM_DIGITS * card["bank_num_per_class"]}, 64) float16 and `labels` uint8.
+  The features are the activations of `{card["layer"]}`, averaged over their places, of
+  {card["bank_num_per_class"]} training images of each class, drawn with seed {card["bank_seed"]},
+  not shifted, with the network in eval mode. The file's metadata name the layer and the
+  fingerprint of the weights.
+
+**Input**: (N, 1, {DIGITS_SIZE_PX}, {DIGITS_SIZE_PX}), light strokes on dark: gray / 255, less the
+mean {DIGITS_MEAN}, divided by the deviation {DIGITS_STD}. The digit fills a box of 20 x 20 pixels
+and its centre of mass lies in the middle.
+
+**Licence of the data**: MNIST is by Yann LeCun, Corinna Cortes and Christopher J. C. Burges,
+derived from NIST's special databases, and is commonly distributed under Creative Commons
+Attribution-ShareAlike 3.0. No image of it is stored here.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m explain_core.datasets.digits",
+        description="Make the bundled digits network, its references and its sample pictures.",
+        epilog="The usual order is `train`, then `samples`. Run it from the repository's root: "
+        f"the folders {ASSETS} and {SAMPLES} are relative to where you are.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    train_command = commands.add_parser(
+        "train",
+        help="train on MNIST; write weights, bank, card and README (about 4 minutes on two cores)",
+    )
+    bank_command = commands.add_parser(
+        "bank", help="make the bank of references anew with the weights that are there"
+    )
+    for command in (train_command, bank_command):
+        command.add_argument(
+            "--data",
+            type=Path,
+            metavar="DIR",
+            help="folder with MNIST's four idx files, gzipped or not, or torchvision's MNIST/raw "
+            "(default: download into torch's cache)",
+        )
+        command.add_argument(
+            "--out", type=Path, metavar="DIR", default=ASSETS, help="default: %(default)s"
+        )
+        command.add_argument(
+            "--seed", type=int, default=0, help="settles all that is random (default: %(default)s)"
+        )
+        command.add_argument(
+            "--num-per-class",
+            type=int,
+            metavar="N",
+            default=NUM_PER_CLASS,
+            help="references of each class in the bank (default: %(default)s)",
+        )
+    train_command.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        default=3,
+        help="passes over the training images (default: %(default)s)",
+    )
+
+    samples_command = commands.add_parser(
+        "samples", help="draw the sample pictures; needs neither data nor weights"
+    )
+    samples_command.add_argument(
+        "--out", type=Path, metavar="DIR", default=SAMPLES, help="default: %(default)s"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, or 1 with the reason on standard error."""
+    given = _parser().parse_args(arguments)
+    try:
+        if given.command == "train":
+            card = train(given.data, given.out, given.epochs, given.seed, given.num_per_class)
+            print(f"{card['test_accuracy']:.2%} of {card['num_test']:,} test images; {given.out}")
+        elif given.command == "bank":
+            card = rebuild_bank(given.data, given.out, given.seed, given.num_per_class)
+            print(f"{NUM_DIGITS * card['bank_num_per_class']:,} references; {given.out}")
+        else:
+            print(f"{len(write_samples(given.out))} pictures; {given.out}")
+    except ExplainError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What a person should know before trusting a map, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from explain_core.models.model import Model
+from explain_core.references.similar import weight_cosines
+from explain_core.types import (
+    Array,
+    Basis,
+    Contrast,
+    GuidedBasis,
+    LayerBasis,
+    LinearBasis,
+    ParameterValue,
+    SpectralBasis,
+    StaticBasis,
+)
+
+WEAK_PROBABILITY = 0.5
+TINY_LAM = 1e-4
+MIN_CLASSES_TO_JUDGE = 4
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Say what may mislead.
+
+    Attributes:
+        code: stable, for tests and links.
+        text: one or two sentences for the reader of the map.
+    """
+
+    code: str
+    text: str
+
+
+def question_cautions(model: Model, logits: Array, contrast: Contrast) -> tuple[Caution, ...]:
+    """Return what is doubtful about the question itself.
+
+    Args:
+        logits: (num_classes,) of the picture.
+        contrast: target and reference classes.
+    """
+    if contrast.target is None:
+        return ()
+    found = []
+    probabilities = model.probabilities(logits)
+    predicted = int(np.argmax(probabilities))
+    if contrast.target != predicted:
+        found.append(
+            Caution(
+                "target-not-predicted",
+                f"The model predicts “{model.classes[predicted]}”, not "
+                f"“{model.classes[contrast.target]}”: the maps show what little speaks for a "
+                "class that did not win.",
+            )
+        )
+    elif probabilities[predicted] < WEAK_PROBABILITY:
+        found.append(
+            Caution(
+                "weak-prediction",
+                f"The model is unsure ({probabilities[predicted]:.0%}): maps of weak predictions "
+                "are weak evidence.",
+            )
+        )
+    unlike = [model.classes[index] for index in _unlike_references(model, contrast)]
+    if unlike:
+        names = ", ".join(f"“{name}”" for name in unlike)
+        found.append(
+            Caution(
+                "references-not-similar",
+                f"{names}: not similar to “{model.classes[contrast.target]}” for this model. "
+                "Finer-CAM then falls back to about its base method.",
+            )
+        )
+    return tuple(found)
+
+
+def basis_cautions(basis: Basis, parameters: Mapping[str, ParameterValue]) -> tuple[Caution, ...]:
+    """Return what is doubtful about one method's basis at these slider values.
+
+    Args:
+        parameters: of the render phase, complete.
+    """
+    layer = basis.provenance.layer
+    if not _target_evidence(basis).any():
+        return (
+            Caution(
+                "dead-gradient",
+                f"The target's score does not depend on “{layer}” for this picture, so the map "
+                "is empty. Choose an earlier layer.",
+            ),
+        )
+    if isinstance(basis, SpectralBasis):
+        num_features = basis.num_features
+        if basis.num_references <= num_features and float(parameters["lam"]) < TINY_LAM:
+            return (
+                Caution(
+                    "few-references",
+                    f"{basis.num_references} references for {num_features} features and a small "
+                    "λ: directions that no reference spans dominate the map. Raise λ, or take "
+                    "more references.",
+                ),
+            )
+    return ()
+
+
+def _target_evidence(basis: Basis) -> Array:
+    if isinstance(basis, LinearBasis):
+        return cast(Array, basis.maps[0])
+    if isinstance(basis, LayerBasis):
+        return basis.target_gradient
+    if isinstance(basis, SpectralBasis):
+        return basis.coefficients
+    if isinstance(basis, GuidedBasis):
+        return basis.mean_absolute
+    assert isinstance(basis, StaticBasis)
+    return basis.map
+
+
+def _unlike_references(model: Model, contrast: Contrast) -> list[int]:
+    """Return the references that are less similar than the middle of all other classes."""
+    assert contrast.target is not None
+    cosines = weight_cosines(model, contrast.target)
+    if cosines is None or model.num_classes < MIN_CLASSES_TO_JUDGE:
+        return []
+    middle = np.median(np.delete(cosines, contrast.target))
+    return [index for index in contrast.references if cosines[index] < middle]

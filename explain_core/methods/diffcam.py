@@ -1,0 +1,50 @@
+"""DiffCAM: what the image has that a reference group lacks, whatever the model predicts.
+
+`w = (S_v + λI)^-1 δ` with `δ = z - mean(z_i)` (eq. 6), `M = Σ_k w_k A_k` (eq. 7). In the
+eigenbasis of the scatter every λ is one weighted sum, so the slider never solves a system.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from explain_core.references.spectrum import Spectrum
+from explain_core.types import Array
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralParts:
+    """Hold the parts of `SpectralBasis` that depend on image and group."""
+
+    eigenvalues: Array
+    coefficients: Array
+    projections: Array
+    rest: Array
+
+
+def spectral_parts(activations: Array, pooled: Array, spectrum: Spectrum) -> SpectralParts:
+    """Project activations and difference onto the group's eigenvectors.
+
+    `M(λ) = Σ_i a_i/(s_i+λ) B_i + (1/λ) (Σ_k δ_k A_k - Σ_i a_i B_i)` with `a_i = u_i^T δ`,
+    `B_i = Σ_k u_ik A_k`.
+
+    Args:
+        activations: (K, h, w).
+        pooled: (K,), the image's feature `z`.
+        spectrum: of the references' features, K-dimensional.
+    """
+    num_channels, height, width = activations.shape
+    flat = activations.reshape(num_channels, -1).astype(np.float64)
+    delta = pooled - spectrum.mean
+    both = spectrum.project(np.concatenate([flat, delta[:, None]], axis=1))
+    projections, coefficients = both[:, :-1], both[:, -1]
+    # δ is made orthogonal before it meets A: the difference of two full sums would cancel
+    rest = (delta - spectrum.expand(coefficients)) @ flat
+    return SpectralParts(
+        eigenvalues=spectrum.eigenvalues,
+        coefficients=coefficients,
+        projections=projections.reshape(-1, height, width),
+        rest=rest.reshape(height, width),
+    )

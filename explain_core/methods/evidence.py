@@ -1,0 +1,203 @@
+"""All that methods ask of the network: activations with class gradients, and input gradients.
+
+Evidence is gathered once per picture and question; every method of a family builds its basis from
+the same evidence. Nothing else in `methods` runs a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explain_core.maps import require_finite
+from explain_core.models.device import batch_size, halve_on_out_of_memory
+from explain_core.models.model import Model
+from explain_core.types import Array, Image, read_only
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassEvidence:
+    """Hold one pass's activations and the gradients of some classes' logits.
+
+    Attributes:
+        logits: (num_classes,) float64.
+        activations: (K, h, w), of the tapped layer.
+        gradients: per class index (K, h, w), `∂y^c/∂A`.
+    """
+
+    logits: Array
+    activations: Array
+    gradients: Mapping[int, Array]
+
+    @property
+    def pooled(self) -> Array:
+        """Return (K,) float64: `z = GAP(A)`."""
+        return cast(Array, self.activations.mean(axis=(1, 2), dtype=np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class GradientEvidence:
+    """Hold the gradient of a logit at the input and its statistics over noisy copies.
+
+    Attributes:
+        clean: (C, H, W), `∂y^c/∂x` at the picture itself; None where it was not asked for.
+        mean, mean_absolute, variance: (C, H, W) over the n noisy copies, the variance with
+            n - 1; None where no copies were asked for.
+    """
+
+    clean: Array | None
+    mean: Array | None = None
+    mean_absolute: Array | None = None
+    variance: Array | None = None
+
+
+def gather_class_evidence(
+    model: Model, image: Image, layer: str, classes: Sequence[int]
+) -> ClassEvidence:
+    """Run the network once and take the gradient of each class's logit at `layer`.
+
+    Args:
+        layer: a tapped layer.
+        classes: class indices; may be empty.
+
+    Raises:
+        NumericsError: NaN or infinity in activations, logits or gradients.
+    """
+    tapped = model.layer_named(layer)
+    logits, outputs = model.record(model.preprocess(image), [layer])
+    output = outputs[layer]
+    gradients = {}
+    for index in classes:
+        (gradient,) = torch.autograd.grad(
+            logits[0, index], output, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        gradients[index] = _as_array(tapped.as_maps(gradient)[0], f"gradient of class {index}")
+    return ClassEvidence(
+        logits=_as_array(logits.detach()[0].double(), "network's output"),
+        activations=_as_array(tapped.as_maps(output.detach())[0], f"output of layer '{layer}'"),
+        gradients=gradients,
+    )
+
+
+def gather_gradient_evidence(
+    model: Model,
+    image: Image,
+    target: int,
+    *,
+    is_clean_wanted: bool,
+    num_samples: int,
+    spread: float,
+    seed: int,
+    progress: Progress | None = None,
+) -> GradientEvidence:
+    """Take the gradient of the target's logit at the input and at noisy copies of it.
+
+    The copies are `x + N(0, (spread * (max x - min x))^2)`. They are drawn one after the other
+    from a generator seeded with `seed`, so that the batch size changes nothing, and their
+    statistics are accumulated in one pass, so that memory does not grow with their number.
+
+    Args:
+        is_clean_wanted: whether to take the gradient at the picture itself too.
+        num_samples: n; 0 for none, else at least 2.
+        progress: called with the share that is done, in [0, 1]; may raise to cancel.
+
+    Raises:
+        NumericsError: NaN or infinity in a gradient.
+    """
+    x = model.preprocess(image)
+    clean = _input_gradients(model, x, target)[0] if is_clean_wanted else None
+    statistics = None
+    if num_samples > 0:
+
+        def run(size: int) -> _RunningStatistics:
+            return _noisy_statistics(model, x, target, num_samples, spread, seed, size, progress)
+
+        statistics, _ = halve_on_out_of_memory(run, batch_size(model.device, image_size(x)))
+    return GradientEvidence(
+        clean=None if clean is None else _as_array(clean, "input gradient"),
+        mean=None if statistics is None else _as_array(statistics.mean, "mean gradient"),
+        mean_absolute=None
+        if statistics is None
+        else _as_array(statistics.mean_absolute, "mean absolute gradient"),
+        variance=None
+        if statistics is None
+        else _as_array(statistics.sum_sq / (num_samples - 1), "gradient variance"),
+    )
+
+
+def image_size(x: Tensor) -> tuple[int, int]:
+    """Return (H, W) of (N, C, H, W)."""
+    return x.shape[2], x.shape[3]
+
+
+@dataclass
+class _RunningStatistics:
+    """Accumulate mean, mean absolute value and squared deviations, batch by batch (Chan et al.)."""
+
+    mean: Tensor
+    mean_absolute: Tensor
+    sum_sq: Tensor
+    count: int = 0
+
+    def add(self, batch: Tensor) -> None:
+        size = len(batch)
+        total = self.count + size
+        batch_mean = batch.mean(dim=0)
+        gap = batch_mean - self.mean
+        self.sum_sq += batch.sub(batch_mean).square_().sum(dim=0)
+        self.sum_sq += gap.square() * (self.count * size / total)
+        self.mean += gap * (size / total)
+        self.mean_absolute += (batch.abs_().mean(dim=0) - self.mean_absolute) * (size / total)
+        self.count = total
+
+
+def _noisy_statistics(
+    model: Model,
+    x: Tensor,
+    target: int,
+    num_samples: int,
+    spread: float,
+    seed: int,
+    size: int,
+    progress: Progress | None,
+) -> _RunningStatistics:
+    sigma = spread * float(x.max() - x.min())
+    rng = torch.Generator().manual_seed(seed)
+    zeros = torch.zeros_like(x[0])
+    statistics = _RunningStatistics(zeros.clone(), zeros.clone(), zeros.clone())
+    while statistics.count < num_samples:
+        if progress is not None:
+            progress(statistics.count / num_samples)
+        noise = [
+            torch.randn(x.shape[1:], generator=rng)
+            for _ in range(min(size, num_samples - statistics.count))
+        ]
+        copies = x + sigma * torch.stack(noise).to(x)
+        statistics.add(_input_gradients(model, copies, target))
+    if progress is not None:
+        progress(1.0)
+    return statistics
+
+
+def _input_gradients(model: Model, x: Tensor, target: int) -> Tensor:
+    """Return (N, C, H, W): the gradient of each picture's target logit at its own input."""
+    leaf = x.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = model.network(leaf)
+        (gradients,) = torch.autograd.grad(logits[:, target].sum(), leaf)
+    return gradients
+
+
+def _as_array(values: Tensor, what: str) -> Array:
+    if values.dtype not in (torch.float32, torch.float64):
+        values = values.float()
+    array = values.detach().cpu().numpy()
+    require_finite(array, f"the {what}")
+    return read_only(array)

@@ -1,0 +1,296 @@
+"""The three verbs: `prepare` runs the network, `render` cannot, `explain` does both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from explain_core.errors import BankError, InputError
+from explain_core.methods.evidence import ClassEvidence, GradientEvidence, Progress
+from explain_core.methods.rendering import render_map
+from explain_core.methods.store import EvidenceStore
+from explain_core.methods.table import METHODS, Method, Request
+from explain_core.models.model import Model
+from explain_core.models.tap import count_passes
+from explain_core.parameters import fill_in
+from explain_core.references.bank import check_fit, load_bank, without_image
+from explain_core.references.similar import similar_classes
+from explain_core.types import (
+    Basis,
+    Contrast,
+    Image,
+    ParameterValue,
+    Provenance,
+    ReferenceSet,
+    SaliencyMap,
+    SpectralBasis,
+)
+
+DEFAULT_NUM_REFERENCES = 3
+References = Sequence[int | str] | ReferenceSet
+
+
+def method_named(name: str) -> Method:
+    """Return a method of `METHODS`.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in METHODS:
+        raise InputError(f"there is no method '{name}'; choose one of {sorted(METHODS)}")
+    return METHODS[name]
+
+
+def prepare(
+    model: Model,
+    image: Image,
+    *,
+    method: str,
+    target: int | str | None = None,
+    references: References | None = None,
+    layer: str | None = None,
+    progress: Progress | None = None,
+    **parameters: ParameterValue,
+) -> Basis:
+    """Run the network and return all that sliders need; `prepare_many` for several methods.
+
+    Args:
+        method: a name in `METHODS`.
+        target: class index or name; None takes the predicted class.
+        references: classes to compare with, or a set of pictures. None: for Finer-CAM the three
+            most similar classes, for DiffCAM the examples of all other classes in the model's
+            bank. Classes given to DiffCAM stand for their examples in the bank.
+        layer: None takes the model's default.
+        progress: called with the share that is done; may raise to cancel.
+        **parameters: of the method's "prepare" phase.
+
+    Raises:
+        InputError: an unknown method, class or parameter, or the target among the references.
+        ModelError: a layer without a tap.
+        BankError: DiffCAM without reference pictures, or with those of another model or layer.
+        NumericsError: NaN or infinity.
+    """
+    is_set = isinstance(references, ReferenceSet)
+    return prepare_many(
+        model,
+        image,
+        [method],
+        target=target,
+        references=None if isinstance(references, ReferenceSet) else references,
+        reference_set=references if is_set else None,
+        layer=layer,
+        progress=progress,
+        parameters=parameters,
+    )[method]
+
+
+def prepare_many(
+    model: Model,
+    image: Image,
+    methods: Sequence[str],
+    *,
+    target: int | str | None = None,
+    references: Sequence[int | str] | None = None,
+    reference_set: ReferenceSet | None = None,
+    layer: str | None = None,
+    progress: Progress | None = None,
+    parameters: Mapping[str, ParameterValue] | None = None,
+    store: EvidenceStore | None = None,
+) -> dict[str, Basis]:
+    """Prepare several methods with shared passes: one for the CAM family, one set for gradients.
+
+    Args:
+        methods: names in `METHODS`.
+        references: classes; taken by Finer-CAM, and by DiffCAM where `reference_set` is None.
+        reference_set: pictures that DiffCAM compares with.
+        parameters: of the "prepare" phase, by name; each method takes those it knows.
+        store: evidence kept from before, and added to.
+
+    Returns:
+        A basis per method, in the order given.
+
+    Raises:
+        As `prepare`.
+    """
+    chosen = [method_named(name) for name in methods]
+    given = dict(parameters or {})
+    known = {p.name for method in chosen for p in method.parameters_of("prepare")}
+    for name in given:
+        if name not in known:
+            raise InputError(
+                f"{', '.join(methods)}: no parameter '{name}' acts before rendering; "
+                f"these do: {sorted(known) or 'none'}"
+            )
+    store = store or EvidenceStore()
+    layer = model.layer_named(layer).name
+    index = _target(model, image, target)
+    classes = _reference_classes(model, image, chosen, index, references)
+
+    bases: dict[str, Basis] = {}
+    for method in chosen:
+        mine = {p.name: given[p.name] for p in method.parameters_of("prepare") if p.name in given}
+        values = fill_in(method.parameters_of("prepare"), mine, f"method '{method.name}'")
+        with count_passes() as counter:
+            evidence: ClassEvidence | GradientEvidence
+            if method.evidence == "classes":
+                evidence = store.class_evidence(
+                    model, image, layer, _wanted_classes(chosen, index, classes)
+                )
+            else:
+                is_noisy = method.evidence == "noisy gradients"
+                evidence = store.gradient_evidence(
+                    model,
+                    image,
+                    index,
+                    is_clean_wanted=not is_noisy,
+                    num_samples=int(values["num_samples"]) if is_noisy else 0,
+                    spread=float(values["spread"]) if is_noisy else 0.0,
+                    seed=int(values["seed"]) if is_noisy else 0,
+                    progress=progress,
+                )
+        pictures, left_out = None, 0
+        contrast = Contrast(index)
+        if method.compares_with == "classes":
+            contrast = Contrast(index, classes)
+        if method.compares_with == "pictures":
+            assert isinstance(evidence, ClassEvidence)
+            given_classes = () if references is None else classes
+            pictures = reference_set or _pictures(model, index, given_classes)
+            check_fit(pictures, model, layer, len(evidence.activations))
+            pictures, left_out = without_image(pictures, evidence.pooled)
+            contrast = Contrast(index, given_classes, pictures.key)
+        extra: dict[str, ParameterValue] = {}
+        if pictures is not None:
+            extra = {"num_references": len(pictures.features), "left_out": left_out}
+        provenance = Provenance(
+            method=method.name,
+            model=model.name,
+            fingerprint=model.fingerprint,
+            layer=layer if method.evidence == "classes" else "input",
+            image=image.digest,
+            contrast=contrast,
+            parameters=tuple((values | extra).items()),
+            passes=counter.passes,
+        )
+        request = Request(provenance, model.geometry(image), pictures)
+        bases[method.name] = method.build(request, evidence, values)
+    return bases
+
+
+def render(basis: Basis, *, signed: bool | None = None, **parameters: ParameterValue) -> SaliencyMap:
+    """Turn a basis into a map for given slider values, without a network.
+
+    Args:
+        signed: keep negative values; None does so where the method is signed.
+        **parameters: of the method's "render" phase; what is missing takes its default.
+
+    Raises:
+        InputError: a parameter the method does not have, or out of its range.
+        NumericsError: NaN or infinity in the map.
+    """
+    method = method_named(basis.provenance.method)
+    values = fill_in(method.parameters_of("render"), parameters, f"method '{method.name}'")
+    recorded = dict(values)
+    if isinstance(basis, SpectralBasis):
+        recorded["lam_absolute"] = float(values["lam"]) * basis.lam_unit
+    return render_map(
+        basis,
+        values,
+        is_signed=method.can_be_signed and (method.is_signed if signed is None else signed),
+        recorded=recorded,
+    )
+
+
+def explain(
+    model: Model,
+    image: Image,
+    *,
+    method: str,
+    target: int | str | None = None,
+    references: References | None = None,
+    layer: str | None = None,
+    signed: bool | None = None,
+    progress: Progress | None = None,
+    **parameters: ParameterValue,
+) -> SaliencyMap:
+    """Prepare and render in one call; takes the parameters of both phases.
+
+    Raises:
+        As `prepare` and `render`.
+    """
+    known = {p.name: p.phase for p in method_named(method).parameters}
+    fill_in(METHODS[method].parameters, parameters, f"method '{method}'")
+    basis = prepare(
+        model,
+        image,
+        method=method,
+        target=target,
+        references=references,
+        layer=layer,
+        progress=progress,
+        **{name: value for name, value in parameters.items() if known[name] == "prepare"},
+    )
+    rendered = {name: value for name, value in parameters.items() if known[name] == "render"}
+    return render(basis, signed=signed, **rendered)
+
+
+def _target(model: Model, image: Image, target: int | str | None) -> int:
+    if target is None:
+        return int(np.argmax(model.predict(image)))
+    return model.class_index(target)
+
+
+def _reference_classes(
+    model: Model,
+    image: Image,
+    methods: Sequence[Method],
+    target: int,
+    references: Sequence[int | str] | None,
+) -> tuple[int, ...]:
+    if references is not None:
+        classes = tuple(model.class_index(reference) for reference in references)
+        if target in classes:
+            raise InputError(
+                f"references must not contain the target class {target} (got {list(classes)}); "
+                "remove it"
+            )
+        if not classes:
+            raise InputError("references must name at least one class; leave them out for the "
+                             "most similar ones")
+        return Contrast(target, classes).references
+    if not any(method.compares_with == "classes" for method in methods):
+        return ()
+    if model.class_weights is not None:
+        suggested = similar_classes(
+            model, target, logits=np.empty(0), by="weights", count=DEFAULT_NUM_REFERENCES
+        )
+    else:
+        suggested = similar_classes(
+            model, target, logits=model.predict(image), by="logits", count=DEFAULT_NUM_REFERENCES
+        )
+    if not suggested:
+        raise InputError(f"'{model.name}' has one class only, so there is nothing to compare with")
+    return tuple(similar.index for similar in suggested)
+
+
+def _wanted_classes(
+    methods: Sequence[Method], target: int, references: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the classes whose gradients the methods need: DiffCAM alone needs none."""
+    gradient_users = [m for m in methods if m.evidence == "classes" and m.name != "diffcam"]
+    if not gradient_users:
+        return ()
+    if any(method.compares_with == "classes" for method in gradient_users):
+        return (target, *references)
+    return (target,)
+
+
+def _pictures(model: Model, target: int, classes: tuple[int, ...]) -> ReferenceSet:
+    if model.bank is None:
+        raise BankError(
+            f"DiffCAM compares with reference pictures, and '{model.name}' has no reference bank; "
+            "pass a reference set made with this model"
+        )
+    bank = load_bank(model.bank)
+    return bank.reference_set(classes) if classes else bank.all_but(target)

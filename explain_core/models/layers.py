@@ -1,0 +1,148 @@
+"""Which layers of a network can be explained, and how their outputs read as maps."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from explain_core.errors import ModelError
+
+_NOT_STAGES = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Dropout, nn.Identity, nn.Flatten)
+_MAX_PREFIX_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Describe the output of a layer that can be explained.
+
+    Attributes:
+        name: path of the module inside the network.
+        num_channels: K.
+        size: (h, w) of the maps, for the model's own input size.
+        layout: how the output is laid out: (N, K, h, w), (N, h, w, K), or (N, T, K) tokens.
+        num_prefix_tokens: class and register tokens before the patch tokens.
+    """
+
+    name: str
+    num_channels: int
+    size: tuple[int, int]
+    layout: Literal["channels-first", "channels-last", "tokens"] = "channels-first"
+    num_prefix_tokens: int = 0
+
+    def as_maps(self, output: Tensor) -> Tensor:
+        """Return (N, K, h, w) of the layer's raw output."""
+        if self.layout == "channels-first":
+            return output
+        if self.layout == "channels-last":
+            return output.permute(0, 3, 1, 2)
+        patches = output[:, self.num_prefix_tokens :]
+        return patches.transpose(1, 2).unflatten(2, self.size)
+
+
+def find_layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:
+    """Return the layers that give maps, in the order in which they run.
+
+    Stages are the network's children, grandchildren and whatever plain containers hold, whose
+    output has a height and a width (or tokens on a grid). Where a container hands on its last
+    child's output, the container is listed if all in it have one size, else the child. Modules
+    that run more than once per pass are left out.
+
+    Args:
+        network: in `eval()` mode.
+        example: (1, C, H, W), any values.
+    """
+    return _probe(network, example, list(_stage_names(network)))
+
+
+def find_layer(network: nn.Module, example: Tensor, name: str) -> Layer:
+    """Return one layer by name, at any depth.
+
+    Raises:
+        ModelError: no such module, or one whose output has no height and width.
+    """
+    try:
+        network.get_submodule(name)
+    except AttributeError as error:
+        raise ModelError(
+            f"the network has no layer '{name}'; its children are "
+            f"{[child for child, _ in network.named_children()]}"
+        ) from error
+    layers = _probe(network, example, [name])
+    if not layers:
+        raise ModelError(
+            f"layer '{name}' gives no maps (it has no height and width, or runs more than once); "
+            "choose a convolution stage"
+        )
+    return layers[0]
+
+
+def _stage_names(module: nn.Module, prefix: str = "") -> Iterator[str]:
+    for name, child in module.named_children():
+        if isinstance(child, _NOT_STAGES):
+            continue
+        yield prefix + name
+        if not prefix or type(child) in (nn.Sequential, nn.ModuleList):  # subclasses are blocks
+            yield from _stage_names(child, f"{prefix}{name}.")
+
+
+def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer, ...]:
+    outputs: list[tuple[str, object]] = []
+    handles = []
+    for name in names:
+
+        def keep(_module: nn.Module, _args: object, output: object, name: str = name) -> None:
+            outputs.append((name, output))
+
+        handles.append(network.get_submodule(name).register_forward_hook(keep))
+    try:
+        with torch.no_grad():
+            network(example)
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise ModelError(
+            f"the network cannot take an input of shape {tuple(example.shape)}: {error}; "
+            "set the input size and channels that it was trained with"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+    ran = Counter(name for name, _ in outputs)
+    sizes: dict[str, tuple[int, int]] = {}
+    found: dict[int, Layer] = {}
+    for name, output in outputs:
+        layer = _as_layer(name, output, example)
+        if layer is None or ran[name] > 1:
+            continue
+        sizes[name] = layer.size
+        if id(output) in found:
+            inside = {size for child, size in sizes.items() if child.startswith(f"{name}.")}
+            if len(inside) > 1:
+                continue
+            del found[id(output)]
+        found[id(output)] = layer
+    return tuple(found.values())
+
+
+def _as_layer(name: str, output: object, example: Tensor) -> Layer | None:
+    if not isinstance(output, Tensor) or not output.is_floating_point():
+        return None
+    if output.ndim == 4:
+        _, first, second, third = output.shape
+        shape_ratio = example.shape[2] / example.shape[3]
+        if abs(first / second - shape_ratio) < abs(second / third - shape_ratio):
+            maps = Layer(name, third, (first, second), "channels-last")
+        else:
+            maps = Layer(name, first, (second, third))
+        return maps if min(maps.size) > 1 else None
+    if output.ndim == 3:
+        side = math.isqrt(output.shape[1])
+        num_prefix = output.shape[1] - side * side
+        if side > 1 and num_prefix <= _MAX_PREFIX_TOKENS:
+            return Layer(name, output.shape[2], (side, side), "tokens", num_prefix)
+    return None

@@ -1,0 +1,271 @@
+"""A loaded network with all that is needed to explain it; immutable, shared by every session."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from explain_core.errors import InputError, ModelError
+from explain_core.maps import require_finite
+from explain_core.models import preprocessing as prep
+from explain_core.models.fingerprint import fingerprint
+from explain_core.models.heads import class_weights
+from explain_core.models.layers import Layer, find_layer, find_layers
+from explain_core.models.preprocessing import Preprocessing
+from explain_core.models.tap import install_taps, record
+from explain_core.types import Array, Geometry, Image, read_only
+
+OutputKind = Literal["softmax", "sigmoid", "single-logit", "none"]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Hold a network in `eval()` mode, without parameter gradients, with a tap at every layer.
+
+    Attributes:
+        name: as `load_model` takes it.
+        network: the module; nothing on it changes after loading.
+        layers: those that can be explained, in the order in which they run.
+        layer: name of the one taken where none is chosen.
+        classes: a name for each output.
+        output: what the logits mean; today "softmax" only.
+        preprocessing: from picture to input.
+        fingerprint: SHA-256 of the weights.
+        class_weights: (num_classes, d) of the head, None where it is not linear.
+        bank: name of the reference bank made with these weights, if there is one.
+    """
+
+    name: str
+    network: nn.Module
+    layers: tuple[Layer, ...]
+    layer: str
+    classes: tuple[str, ...]
+    output: OutputKind
+    preprocessing: Preprocessing
+    fingerprint: str
+    class_weights: Array | None
+    bank: str | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """Return the number of outputs."""
+        return len(self.classes)
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the network lives."""
+        return next(self.network.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the weights' number type."""
+        return next(self.network.parameters()).dtype
+
+    def layer_named(self, name: str | None) -> Layer:
+        """Return a layer by name, the default one for None.
+
+        Raises:
+            ModelError: no layer of this name has a tap.
+        """
+        name = self.layer if name is None else name
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ModelError(
+            f"model '{self.name}' has no tap at layer '{name}'; choose one of "
+            f"{[layer.name for layer in self.layers]}, or load the model with layer='{name}'"
+        )
+
+    def class_index(self, name_or_index: str | int) -> int:
+        """Return the index of a class given by index or by its exact name.
+
+        Raises:
+            InputError: no such class, or a name that several classes share.
+        """
+        if isinstance(name_or_index, str):
+            matches = [i for i, name in enumerate(self.classes) if name == name_or_index]
+            if len(matches) == 1:
+                return matches[0]
+            if len(matches) > 1:
+                raise InputError(f"'{name_or_index}' names {len(matches)} classes; give the index")
+        try:
+            index = int(name_or_index)
+        except ValueError:
+            index = -1
+        if isinstance(name_or_index, bool) or not 0 <= index < self.num_classes:
+            raise InputError(
+                f"model '{self.name}' has no class {name_or_index!r}; give an index from 0 to "
+                f"{self.num_classes - 1} or a class name such as '{self.classes[0]}'"
+            )
+        return index
+
+    def geometry(self, image: Image) -> Geometry:
+        """Return where the picture lands on the network's input."""
+        return prep.geometry(self.preprocessing, image.size)
+
+    def to_pixels(self, image: Image) -> Tensor:
+        """Return (1, C, H, W) in [0, 1] on the model's device: the input as a person would see it."""
+        return prep.to_pixels(self.preprocessing, image).to(self.device, self.dtype)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Return (N, C, H, W), the network's input from pixels in [0, 1]."""
+        return prep.normalise(self.preprocessing, pixels)
+
+    def preprocess(self, image: Image) -> Tensor:
+        """Return (1, C, H, W), the network's input."""
+        return self.normalise(self.to_pixels(image))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (N, num_classes) for normalised input (N, C, H, W), without a graph."""
+        with torch.no_grad():
+            return cast(Tensor, self.network(x))
+
+    def record(self, x: Tensor, layers: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run the network once, keeping the raw outputs of `layers`; see `tap.record`."""
+        return record(self.network, x, [self.layer_named(layer).name for layer in layers])
+
+    def predict(self, image: Image) -> Array:
+        """Return the logits (num_classes,) of one picture, float64.
+
+        Raises:
+            NumericsError: the network gave NaN or infinity.
+        """
+        logits = self.logits(self.preprocess(image))[0].double().cpu().numpy()
+        require_finite(logits, f"the output of '{self.name}'")
+        return read_only(logits)
+
+    def probabilities(self, logits: Array) -> Array:
+        """Return (..., num_classes) in [0, 1]: the softmax over the last axis."""
+        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return cast(Array, shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def build_model(
+    network: nn.Module,
+    *,
+    name: str,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    layer: str | None = None,
+    output: OutputKind = "softmax",
+    device: torch.device | None = None,
+    bank: str | None = None,
+) -> Model:
+    """Make a model of a module that is ours to change; `wrap_model` is for modules that are not.
+
+    Args:
+        layer: explained by default; None takes the last stage that the logits depend on.
+        device: None leaves the network where it is.
+
+    Raises:
+        ModelError: the network does not fit the input size or the class names, has no layer to
+            explain, or is of an output kind that is not supported yet.
+    """
+    if output != "softmax":
+        raise ModelError(f"models with output '{output}' are not supported yet; use a softmax head")
+    network = network.to(device) if device is not None else network
+    network.eval().requires_grad_(False)
+    parameter = next(network.parameters(), None)
+    if parameter is None:
+        raise ModelError(f"model '{name}' has no weights; give a trained network")
+    example = torch.zeros(
+        (1, preprocessing.num_channels, *preprocessing.size),
+        device=parameter.device,
+        dtype=parameter.dtype,
+    )
+    layers = find_layers(network, example)
+    if layer is not None and layer not in [found.name for found in layers]:
+        layers = (*layers, find_layer(network, example, layer))
+    with torch.no_grad():
+        logits = network(example)
+    if not isinstance(logits, Tensor) or logits.shape != (1, len(classes)):
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(
+            f"model '{name}' gives {given} for one picture, but there are {len(classes)} class "
+            "names; give one name per output of a network that returns (N, num_classes)"
+        )
+    install_taps(network, [found.name for found in layers])
+    return Model(
+        name=name,
+        network=network,
+        layers=layers,
+        layer=_default_layer(network, layers, example, len(classes)) if layer is None else layer,
+        classes=tuple(classes),
+        output=output,
+        preprocessing=preprocessing,
+        fingerprint=fingerprint(network),
+        class_weights=class_weights(network, len(classes)),
+        bank=bank,
+    )
+
+
+def wrap_model(
+    module: nn.Module,
+    *,
+    layer: str | None = None,
+    classes: Sequence[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+    name: str = "module",
+) -> Model:
+    """Make a model of a module in hand, without changing it.
+
+    The module's structure is copied and its weights are shared, so that its mode, hooks and
+    `requires_grad` stay as they are and no memory is spent. Wrap again after training further.
+
+    Args:
+        module: returns logits (N, num_classes) for (N, C, H, W).
+        layer: path of the layer to explain by default, at any depth.
+        classes: a name per output; None numbers them.
+        preprocessing: None takes 224 x 224 and ImageNet's mean and deviation.
+        name: shown to people.
+
+    Raises:
+        ModelError: as `build_model`.
+    """
+    preprocessing = preprocessing or Preprocessing()
+    shared: dict[int, object] = {
+        id(tensor): nn.Parameter(tensor.detach(), requires_grad=False)
+        for tensor in module.parameters()
+    }
+    shared.update({id(tensor): tensor.detach() for tensor in module.buffers()})
+    network = copy.deepcopy(module, shared)
+    if classes is None:
+        parameter = next(network.parameters(), None)
+        if parameter is None:
+            raise ModelError(f"model '{name}' has no weights; give a trained network")
+        network.eval()
+        example = parameter.new_zeros((1, preprocessing.num_channels, *preprocessing.size))
+        find_layers(network, example)  # says clearly where the input does not fit
+        with torch.no_grad():
+            output = network(example)
+        classes = [str(index) for index in range(output.shape[-1])]
+    return build_model(
+        network, name=name, classes=classes, preprocessing=preprocessing, layer=layer
+    )
+
+
+def _default_layer(
+    network: nn.Module, layers: tuple[Layer, ...], example: Tensor, num_classes: int
+) -> str:
+    """Return the last layer that the logits depend on, before any per-class maps."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(example.shape, generator=generator).to(example)
+    for layer in reversed(layers):
+        if layer.num_channels == num_classes:
+            continue
+        logits, outputs = record(network, noise, [layer.name])
+        (gradient,) = torch.autograd.grad(
+            logits.sum(), outputs[layer.name], allow_unused=True, materialize_grads=True
+        )
+        if bool((layer.as_maps(gradient) != 0).any()):
+            return layer.name
+    raise ModelError(
+        f"{type(network).__name__} has no layer with maps that its output depends on, so there is "
+        "nothing to lay over the picture; use a convolutional network or a vision transformer"
+    )

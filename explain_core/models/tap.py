@@ -1,0 +1,107 @@
+"""The one place where the network is touched: permanent taps that wake for a context-local tape.
+
+Every tapped layer carries one forward hook, installed at load. Without a tape in the running
+context it does nothing. With one, the first tapped layer's output is cut off from what lies below
+and becomes a leaf: the forward pass below builds no graph, and a gradient costs only the part of
+the network above. What the layers above receive is a clone, so that an in-place operation
+there cannot change what was recorded. Threads have their own context, hence their own tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from explain_core.errors import ModelError
+
+
+@dataclass
+class Tape:
+    """Collect the outputs of the wanted layers during one forward pass."""
+
+    wanted: frozenset[str]
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class PassCounter:
+    """Count the pictures that a network processed."""
+
+    passes: int = 0
+
+
+_tape: ContextVar[Tape | None] = ContextVar("explain_core_tape", default=None)
+_counter: ContextVar[PassCounter | None] = ContextVar("explain_core_counter", default=None)
+
+
+@contextmanager
+def count_passes() -> Iterator[PassCounter]:
+    """Count the pictures that go through any loaded network in this context, nested or not."""
+    outer = _counter.get()
+    counter = PassCounter()
+    token = _counter.set(counter)
+    try:
+        yield counter
+    finally:
+        _counter.reset(token)
+        if outer is not None:
+            outer.passes += counter.passes
+
+
+def install_taps(network: nn.Module, layers: Sequence[str]) -> None:
+    """Give each named layer its permanent tap, and the network its pass counter."""
+    for layer in layers:
+        network.get_submodule(layer).register_forward_hook(_make_tap(layer))
+    network.register_forward_hook(_count)
+
+
+def record(network: nn.Module, x: Tensor, layers: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Run the network once, keeping the outputs of `layers`.
+
+    Args:
+        network: with taps at `layers`.
+        x: (N, C, H, W), the normalised input.
+        layers: tapped layers; the one that runs first becomes the leaf.
+
+    Returns:
+        The logits (N, num_classes), with a graph down to the first of `layers`, and the layers'
+        outputs by name. Gradients are taken with `torch.autograd.grad`.
+
+    Raises:
+        ModelError: a layer that this input did not reach.
+    """
+    tape = Tape(wanted=frozenset(layers))
+    token = _tape.set(tape)
+    try:
+        with torch.enable_grad():
+            logits = network(x)
+    finally:
+        _tape.reset(token)
+    missing = sorted(tape.wanted - tape.outputs.keys())
+    if missing:
+        raise ModelError(f"the network never reached the layers {missing}; choose other layers")
+    return logits, tape.outputs
+
+
+def _make_tap(layer: str):  # type: ignore[no-untyped-def]  # torch types hooks as Any
+    def tap(_module: nn.Module, _args: object, output: Tensor) -> Tensor | None:
+        tape = _tape.get()
+        if tape is None or layer not in tape.wanted:
+            return None
+        if not tape.outputs:
+            output = output.detach().requires_grad_()
+        tape.outputs[layer] = output
+        return output.clone()
+
+    return tap
+
+
+def _count(_module: nn.Module, args: tuple[Tensor, ...], _output: object) -> None:
+    counter = _counter.get()
+    if counter is not None and args:
+        counter.passes += len(args[0])

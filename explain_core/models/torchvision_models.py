@@ -1,0 +1,179 @@
+"""Every classification model of torchvision, with its published weights or the operator's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from urllib.error import URLError
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from explain_core.errors import ModelError
+from explain_core.models.catalogue import Entry
+from explain_core.models.heads import classifier
+from explain_core.models.model import Model, build_model
+from explain_core.models.preprocessing import Preprocessing
+
+PREFIX = "torchvision/"
+
+
+def torchvision_names() -> tuple[str, ...]:
+    """Return "torchvision/<architecture>" for every classification model."""
+    return tuple(
+        PREFIX + name for name in torchvision.models.list_models(module=torchvision.models)
+    )
+
+
+def is_cached(name: str) -> bool:
+    """Return whether the published weights lie in torch's cache."""
+    weights = _published(name.removeprefix(PREFIX))
+    return _cache_file(weights).is_file()
+
+
+def load_torchvision(
+    name: str,
+    entry: Entry | None = None,
+    layer: str | None = None,
+    device: torch.device | None = None,
+) -> Model:
+    """Load `torchvision/<architecture>`.
+
+    Args:
+        name: under which the model is shown.
+        entry: the operator's weights, classes and preprocessing; None takes what is published.
+        layer: explained by default.
+
+    Raises:
+        ModelError: unknown architecture; weights that are neither at hand nor to be had, or that
+            do not fit the architecture.
+    """
+    architecture = (entry.architecture if entry else name).removeprefix(PREFIX)
+    if PREFIX + architecture not in torchvision_names():
+        raise ModelError(
+            f"torchvision has no classification model '{architecture}'; see the list with "
+            "python -m explain_core models"
+        )
+    published = _published(architecture)
+    if entry is not None and entry.weights is not None:
+        state = read_weights(entry.weights)
+        network = _network(architecture, _num_classes(architecture, state))
+    else:
+        state = _published_state(published, architecture)
+        network = _network(architecture, len(published.meta["categories"]))
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        summary = str(error).splitlines()
+        raise ModelError(
+            f"the weights for '{name}' do not fit torchvision's {architecture}: "
+            f"{' '.join(line.strip() for line in summary[1:3])}; give weights of this architecture"
+        ) from error
+
+    head = classifier(network)
+    num_classes = head[1].weight.shape[0] if head else 0
+    categories = tuple(published.meta["categories"])
+    if entry is not None and entry.classes is not None:
+        categories = entry.classes
+    elif num_classes != len(categories):
+        categories = tuple(str(index) for index in range(num_classes))
+    return build_model(
+        network,
+        name=name,
+        classes=categories,
+        preprocessing=_preprocessing(published, entry),
+        layer=layer or (entry.layer if entry else None),
+        device=device,
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return a state dict from safetensors, or from `torch.load` restricted to plain tensors.
+
+    Raises:
+        ModelError: not such a file.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise ModelError(
+            f"{path.name} holds more than plain tensors, which is refused because it could run "
+            "code; save it as safetensors or as a plain state_dict"
+        ) from error
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ModelError(f"{path.name} cannot be read as weights: {error}") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{path.name} is not a state_dict; save model.state_dict()")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _published(architecture: str) -> Any:
+    try:
+        return torchvision.models.get_model_weights(architecture).DEFAULT
+    except ValueError as error:
+        raise ModelError(f"torchvision has no classification model '{architecture}'") from error
+
+
+def _cache_file(weights: Any) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+
+
+def _published_state(weights: Any, architecture: str) -> dict[str, Tensor]:
+    file = _cache_file(weights)
+    try:
+        if file.is_file():
+            return read_weights(file)
+        state: dict[str, Tensor] = weights.get_state_dict(
+            progress=False, check_hash=True, weights_only=True, map_location="cpu"
+        )
+        return state
+    except (URLError, TimeoutError, ConnectionError, RuntimeError) as error:
+        raise ModelError(
+            f"the weights of torchvision/{architecture} are not on this machine and could not be "
+            f"downloaded ({error}). Put the file {file.name} into torch's cache "
+            "($TORCH_HOME/hub/checkpoints, by default ~/.cache/torch/hub/checkpoints), or name a "
+            f'local file in models.toml: ["torchvision/{architecture}"] weights = "FILE"'
+        ) from error
+
+
+def _network(architecture: str, num_classes: int) -> nn.Module:
+    extra: dict[str, Any] = {}
+    if architecture in ("googlenet", "inception_v3"):
+        # the published weights expect TensorFlow's input scaling, which the network then applies
+        extra = {"init_weights": False, "aux_logits": True, "transform_input": True}
+    network: nn.Module = torchvision.models.get_model(
+        architecture, weights=None, num_classes=num_classes, **extra
+    )
+    return network
+
+
+def _num_classes(architecture: str, state: dict[str, Tensor]) -> int:
+    head = classifier(_network(architecture, 2))
+    if head is None or f"{head[0]}.weight" not in state:
+        raise ModelError(
+            f"the weights do not fit torchvision's {architecture}: they lack "
+            f"'{head[0] if head else 'a classifier'}.weight'; give weights of this architecture"
+        )
+    return int(state[f"{head[0]}.weight"].shape[0])
+
+
+def _preprocessing(weights: Any, entry: Entry | None) -> Preprocessing:
+    preset = weights.transforms()
+    values: dict[str, Any] = {
+        "size": (preset.crop_size[0], preset.crop_size[0]),
+        "resize_px": preset.resize_size[0],
+        "mean": tuple(preset.mean),
+        "std": tuple(preset.std),
+        "interpolation": preset.interpolation.value,
+    }
+    try:
+        return Preprocessing(**(values | (entry.preprocessing if entry else {})))
+    except TypeError as error:
+        raise ModelError(f"models.toml, '{entry and entry.name}': {error}") from error

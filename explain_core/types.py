@@ -1,0 +1,284 @@
+"""The central types: plain, frozen data with read-only arrays.
+
+Layouts: pictures are (H, W) or (H, W, 3); activations and gradients (K, h, w); maps (h, w) at the
+tapped layer and (H, W) at the model's input. Sizes are always written height first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explain_core.errors import InputError
+
+Array = NDArray[Any]
+ParameterValue = float | int | bool | str
+
+
+def read_only(array: Array) -> Array:
+    """Return a C-contiguous array that refuses to be written to, copied only where it must be."""
+    frozen = np.ascontiguousarray(array)
+    if frozen is array and frozen.flags.writeable:
+        frozen = frozen.view()
+    frozen.flags.writeable = False
+    return frozen
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Hold one picture as it was read, at its full size and depth.
+
+    Attributes:
+        pixels: (H, W) or (H, W, 3), uint8 or uint16, upright (EXIF orientation applied).
+        kind: "rgb", "gray" or "dicom".
+        digest: SHA-256 of shape, depth and pixels; the same picture in another file has the same.
+        white: the pixel value shown as white: 255, or for deeper pictures the largest value of
+            the smallest of 8, 10, 12, 14 and 16 bits that holds them.
+        spacing_mm: (row, column) distance of pixel centres in millimetres, where it is known.
+        notes: what was done on reading that a person should know ("first of 4 frames").
+    """
+
+    pixels: Array
+    kind: Literal["rgb", "gray", "dicom"]
+    digest: str
+    white: int
+    spacing_mm: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (H, W)."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Tell where on the original each pixel of the model's input lies.
+
+    Both axes are independent and use half-pixel centres: a point `y` of the original, measured
+    in pixels from its upper edge, lies at `y * scale[0] - offset_px[0]` of the model's input.
+    A centre crop has a positive offset, a letterbox border a negative one.
+
+    Attributes:
+        original_size: (H0, W0) of the picture.
+        input_size: (H, W) of the model's input.
+        scale: input pixels per original pixel, (rows, columns).
+        offset_px: what is cut off before the input begins, in input pixels, (rows, columns).
+    """
+
+    original_size: tuple[int, int]
+    input_size: tuple[int, int]
+    scale: tuple[float, float]
+    offset_px: tuple[float, float]
+
+    def seen_box(self) -> tuple[float, float, float, float]:
+        """Return (top, left, bottom, right) in original pixels of what the model looked at."""
+        edges = []
+        for axis in (0, 1):
+            start = self.offset_px[axis] / self.scale[axis]
+            stop = (self.input_size[axis] + self.offset_px[axis]) / self.scale[axis]
+            edges.append((max(0.0, start), min(float(self.original_size[axis]), stop)))
+        (top, bottom), (left, right) = edges
+        return top, left, bottom, right
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """State what is asked: why `target`, rather than `references`.
+
+    Attributes:
+        target: class index; None for a model without a head.
+        references: class indices to compare with, in the order in which they are weighted.
+        reference_set: key of a set of pictures to compare with, instead of or beside classes.
+    """
+
+    target: int | None
+    references: tuple[int, ...] = ()
+    reference_set: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(set(self.references)) != len(self.references):
+            raise InputError(f"references name a class twice: {list(self.references)}; name it once")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Record how a map came about, so that it can be made again.
+
+    Attributes:
+        method: name in `METHODS`.
+        model: the name that `load_model` takes.
+        fingerprint: of the weights.
+        layer: the tapped layer, or "input" for methods that look at the input's gradient.
+        image: digest of the picture.
+        contrast: the question.
+        parameters: name and value of every parameter that took effect.
+        passes: pictures that the network processed for the basis.
+    """
+
+    method: str
+    model: str
+    fingerprint: str
+    layer: str
+    image: str
+    contrast: Contrast
+    parameters: tuple[tuple[str, ParameterValue], ...] = ()
+    passes: int = 0
+
+    def parameter(self, name: str) -> ParameterValue:
+        """Return the value of a parameter that took effect."""
+        return dict(self.parameters)[name]
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Hold all that a slider needs; made once by `prepare`, read any number of times by `render`."""
+
+    provenance: Provenance
+    geometry: Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class StaticBasis(Basis):
+    """Hold a finished map.
+
+    Attributes:
+        map: (h, w), signed.
+    """
+
+    map: Array
+
+
+@dataclass(frozen=True, eq=False)
+class LinearBasis(Basis):
+    """Hold one map per class; a slider mixes them.
+
+    Attributes:
+        maps: (1 + R, h, w), signed; the target's first, then one per reference class.
+        weights: (R,), of the references; they sum to 1 except for `weights="released"`.
+    """
+
+    maps: Array
+    weights: Array
+
+
+@dataclass(frozen=True, eq=False)
+class LayerBasis(Basis):
+    """Hold activations and two gradients; a slider mixes the gradients position by position.
+
+    Attributes:
+        activations: (K, h, w).
+        target_gradient: (K, h, w), of the target's logit.
+        reference_gradient: (K, h, w), weighted mean over the reference classes' logits.
+    """
+
+    activations: Array
+    target_gradient: Array
+    reference_gradient: Array
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralBasis(Basis):
+    """Hold the reference scatter's eigenpairs, projected onto the activations.
+
+    `M(lam) = sum_i coefficients[i] / (eigenvalues[i] + lam) * projections[i] + rest / lam`.
+
+    Attributes:
+        eigenvalues: (r,), positive, falling.
+        coefficients: (r,), of the feature difference along each eigenvector.
+        projections: (r, h, w), the activations along each eigenvector.
+        rest: (h, w), the activations along the part of the difference that no reference spans.
+        lam_unit: what `epsilon = 1` means as `lam`: the scatter's mean eigenvalue `tr(S_v) / d`.
+        num_references: n, how many pictures the scatter comes from.
+        num_features: d, how many channels were pooled.
+    """
+
+    eigenvalues: Array
+    coefficients: Array
+    projections: Array
+    rest: Array
+    lam_unit: float
+    num_references: int
+    num_features: int
+
+
+@dataclass(frozen=True, eq=False)
+class GuidedBasis(Basis):
+    """Hold the mean absolute gradient and the gradient's variance over modified inputs.
+
+    Attributes:
+        mean_absolute: (C, H, W), non-negative.
+        variance: (C, H, W), non-negative, with n - 1.
+    """
+
+    mean_absolute: Array
+    variance: Array
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencyMap:
+    """Hold one rendered map at the size of the model's input, not normalised.
+
+    Attributes:
+        values: (H, W) float32, finite. Signed maps have both signs; the others are >= 0.
+        is_signed: whether negative values carry meaning.
+        provenance: how it was made.
+        geometry: where it lies on the original.
+    """
+
+    values: Array
+    is_signed: bool
+    provenance: Provenance
+    geometry: Geometry
+
+    def on_original(self) -> Array:
+        """Return (H0, W0) float32: the map on the original picture, NaN where the model never looked."""
+        from explain_core.maps import place_on_original
+
+        return place_on_original(self.values, self.geometry)
+
+    @property
+    def has_positive_evidence(self) -> bool:
+        """Return whether any value is above zero."""
+        return bool((self.values > 0).any())
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSet:
+    """Hold the pooled features of the pictures that an image is compared with.
+
+    Attributes:
+        key: short name, such as "digits/5".
+        features: (n, d), as stored (float16 or float32).
+        labels: (n,) class index of each, -1 where there is none.
+        layer: the layer that was pooled.
+        fingerprint: of the weights that made the features.
+    """
+
+    key: str
+    features: Array
+    labels: Array
+    layer: str
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or len(self.features) == 0:
+            raise InputError(
+                f"reference set '{self.key}' needs features of shape (n, d) with n >= 1 "
+                f"(got {self.features.shape}); choose at least one reference picture"
+            )
+        if len(self.labels) != len(self.features):
+            raise InputError(
+                f"reference set '{self.key}' has {len(self.features)} features "
+                f"but {len(self.labels)} labels; give one label for each"
+            )
+
+
+def as_size(size: Sequence[int]) -> tuple[int, int]:
+    """Return (height, width) of anything that holds two integers."""
+    height, width = size
+    return int(height), int(width)
