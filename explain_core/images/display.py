@@ -23,7 +23,7 @@ def to_display(image: Image, max_side_px: int | None = None) -> Array:
         raise InputError(f"max_side_px must be at least 1 (got {max_side_px}); None keeps the size")
     shown = image.pixels
     if shown.dtype != np.uint8 or image.white != 255:
-        levels = np.arange(np.iinfo(shown.dtype).max + 1) * (255 / image.white)
+        levels = np.arange(np.iinfo(shown.dtype).max + 1) * 255 / image.white
         shown = np.rint(np.minimum(levels, 255)).astype(np.uint8)[shown]
     if max_side_px is not None and max(image.size) > max_side_px:
         scale = max_side_px / max(image.size)

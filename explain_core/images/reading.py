@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import struct
 import threading
 import warnings
@@ -333,6 +334,9 @@ def _refuse_dicom(what: str) -> NoReturn:
 def _decode(data: bytes, what: str, suffix: str = "") -> Image:
     """Return the picture that `data` holds; Pillow sees it only as the format it begins like."""
     name = _find_format(data, what, suffix)
+    if data.startswith((b"P1", b"P2", b"P3")):
+        # Pillow takes quadratic time over comments in the text forms of PPM.
+        data = re.sub(rb"#[^\r\n]*", b"", data)
     try:
         with _SILENCE, PIL.Image.open(io.BytesIO(data), formats=(name,)) as picture:
             width, height = picture.size
@@ -369,8 +373,7 @@ def _pixels_of(picture: ImageFile.ImageFile, what: str) -> tuple[Array, int | No
     if rawmode == "LA;16B":
         # Pillow would drop the low bytes. Four 8-bit channels have the same layout.
         picture.tile = [tile._replace(args="RGBA") for tile in picture.tile]
-        bytes_of = np.asarray(picture)
-        gray, alpha = np.moveaxis(np.ascontiguousarray(bytes_of).view(">u2"), 2, 0)
+        gray, alpha = np.moveaxis(np.asarray(picture).view(">u2"), 2, 0)
         return _over_white(gray.astype(np.uint16), alpha)
     picture.load()
     if picture.mode == "F":
@@ -378,7 +381,8 @@ def _pixels_of(picture: ImageFile.ImageFile, what: str) -> tuple[Array, int | No
     if picture.mode.startswith("I"):
         return _deep_gray(picture, what)
     notes = []
-    if ";16" in rawmode or most > 255:
+    # In a BMP, ";16" means 16 bits for all channels together.
+    if (";16" in rawmode and picture.format != "BMP") or most > 255:
         notes.append("16 bits a channel reduced to 8")
         # A transparent colour is given with 16 bits and could only match by chance.
         picture.info.pop("transparency", None)

@@ -103,10 +103,10 @@ GAMMA = Parameter(
 )
 REVERSE = Parameter(
     name="reverse",
-    label="Reverse: evidence for the references",
+    label="Reverse",
     default=False,
     phase="render",
-    help="Show what speaks for the reference classes rather than for the target.",
+    help="Show what speaks for the reference classes rather than for the target (Finer-CAM).",
 )
 LAM = Parameter(
     name="lam",
@@ -122,7 +122,7 @@ LAM = Parameter(
 )
 P = Parameter(
     name="p",
-    label="p — percentile of the guide",
+    label="p — guide percentile",
     default=85.0,
     phase="render",
     help="Where the gradient's variance is below its p-th percentile, the map is damped by it. "

@@ -6,13 +6,14 @@
     [birds]                                  # a new name
     architecture = "torchvision/mobilenet_v2"
     weights = "weights/birds.safetensors"    # .safetensors, or .pth of plain tensors
-    classes = "weights/birds.txt"            # one name per line, or a JSON list
-    size = 224
-    resize_px = 256
+    classes = "weights/birds.txt"            # one name per line; .json; or the names themselves
+    size = 224                               # or [height, width]
+    resize_px = 256                          # the shorter side before the crop
     mean = [0.5, 0.5, 0.5]
     std = [0.5, 0.5, 0.5]
     fit = "crop"                             # or letterbox, stretch
-    layer = "features.16"
+    interpolation = "bilinear"               # or bicubic
+    layer = "features.16"                    # explained by default
 
 Relative paths start at the file's folder. Only the operator names files: visitors cannot.
 """
@@ -41,6 +42,7 @@ _KEYS = {
     "interpolation",
     "layer",
 }
+_TEXTS = ("architecture", "weights", "layer")
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,16 @@ def read_catalogue(path: Path | None = None) -> dict[str, Entry]:
         path: None takes the environment's `WHYNOT_MODELS`, else `models.toml` where we run.
 
     Raises:
-        ModelError: the file is not TOML, or an entry has unknown keys or lacks what it needs.
+        ModelError: `WHYNOT_MODELS` names no file, the file is not TOML, or an entry has unknown
+            keys or lacks what it needs.
     """
-    path = path or Path(os.environ.get(CATALOGUE_VARIABLE, "models.toml"))
+    named = os.environ.get(CATALOGUE_VARIABLE)
+    if path is None and named and not Path(named).is_file():
+        raise ModelError(
+            f"{CATALOGUE_VARIABLE} names '{named}', which is no file; correct it, or unset it to "
+            "read models.toml where we run"
+        )
+    path = path or Path(named or "models.toml")
     if not path.is_file():
         return {}
     try:
@@ -76,10 +85,13 @@ def read_catalogue(path: Path | None = None) -> dict[str, Entry]:
 
 def _entry(name: str, table: object, path: Path) -> Entry:
     if not isinstance(table, dict):
-        raise ModelError(f'{path.name}: \'{name}\' must be a table: ["{name}"] and its lines')
+        raise ModelError(f"{path.name}: '{name}' must be a table: [\"{name}\"] and its lines")
     unknown = sorted(table.keys() - _KEYS)
     if unknown:
         raise ModelError(f"{path.name}, '{name}': unknown keys {unknown}; known: {sorted(_KEYS)}")
+    for key in _TEXTS:
+        if not isinstance(table.get(key, ""), str):
+            raise ModelError(f"{path.name}, '{name}': {key} must be a text (got {table[key]!r})")
     preprocessing = {
         key: tuple(table[key]) if isinstance(table[key], list) else table[key]
         for key in ("size", "resize_px", "mean", "std", "fit", "interpolation")
@@ -107,10 +119,21 @@ def _classes(given: object, name: str, path: Path) -> tuple[str, ...] | None:
         file = path.parent / given
         if not file.is_file():
             raise ModelError(f"{path.name}, '{name}': the class file {given} is missing")
-        text = file.read_text(encoding="utf-8")
-        given = json.loads(text) if file.suffix == ".json" else text.splitlines()
-    if isinstance(given, dict):  # ImageNet's usual index: {"0": "tench", ...}
-        given = [given[key] for key in sorted(given, key=int)]
-    if not isinstance(given, list) or not given:
+        try:
+            text = file.read_text(encoding="utf-8-sig")  # Windows' editors begin with a mark
+            given = json.loads(text) if file.suffix == ".json" else text.rstrip().splitlines()
+        except ValueError as error:
+            raise ModelError(
+                f"{path.name}, '{name}': the class file {file.name} cannot be read ({error}); "
+                "write one name per line in UTF-8, or a JSON list"
+            ) from error
+    if isinstance(given, dict) and all(key.isdecimal() for key in given):
+        given = [given[key] for key in sorted(given, key=int)]  # {"0": "tench", ...}
+    if not isinstance(given, list) or not given or not all(isinstance(x, str) for x in given):
         raise ModelError(f"{path.name}, '{name}': classes must be a list of names or a file")
-    return tuple(str(label) for label in given)
+    # ImageNet's usual index holds [WordNet's number, name] for each class
+    names = [label[-1] if isinstance(label, list) and label else label for label in given]
+    for label in names:
+        if not isinstance(label, str):
+            raise ModelError(f"{path.name}, '{name}': {label!r} is no class name; give texts")
+    return tuple(label.strip() for label in names)

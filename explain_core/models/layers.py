@@ -10,10 +10,18 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import Permute
 
 from explain_core.errors import ModelError
 
-_NOT_STAGES = (nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Dropout, nn.Identity, nn.Flatten)
+_NOT_STAGES = (
+    nn.AdaptiveAvgPool2d,
+    nn.AvgPool2d,
+    nn.Dropout,
+    nn.Identity,
+    nn.Flatten,
+    Permute,  # a Swin's last map by another name
+)
 _MAX_PREFIX_TOKENS = 8
 
 
@@ -42,7 +50,7 @@ class Layer:
         if self.layout == "channels-last":
             return output.permute(0, 3, 1, 2)
         patches = output[:, self.num_prefix_tokens :]
-        return patches.transpose(1, 2).unflatten(2, self.size)
+        return patches.transpose(1, 2).reshape(len(output), self.num_channels, *self.size)
 
 
 def find_layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:

@@ -22,11 +22,13 @@ def available_models() -> dict[str, bool]:
 
     The bundled models come first, then the operator's, then torchvision's.
     """
-    catalogue = read_catalogue()
-    names = {"digits": True} | dict.fromkeys(catalogue, True)
-    return names | {
-        name: is_cached(name) for name in torchvision_names() if name not in catalogue
+    published = {name: is_cached(name) for name in torchvision_names()}
+    own = {
+        name: entry.weights is not None or published.get(entry.architecture, False)
+        for name, entry in read_catalogue().items()
     }
+    others = {name: there for name, there in published.items() if name not in own}
+    return {"digits": True} | own | others
 
 
 def load_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,7 @@ class Preprocessing:
         mean, std: per channel, of pixels in [0, 1]; their length is the number of channels.
         fit: "crop" resizes the shorter side to `resize_px` and cuts out the centre; "letterbox"
             shows the whole picture on a border of the mean colour; "stretch" distorts.
-        resize_px: the shorter side before a crop; None takes the input's shorter side.
+        resize_px: the shorter side before a crop; None just covers the input.
         interpolation: "bilinear" or "bicubic", antialiased.
         polarity: "light-on-dark" turns a picture over whose border is brighter than its middle
             grey, for networks that only know light strokes on a dark ground.
@@ -41,8 +42,19 @@ class Preprocessing:
     polarity: Literal["as-is", "light-on-dark"] = "as-is"
 
     def __post_init__(self) -> None:
-        if min(self.size) < 1:
-            raise InputError(f"size must be two positive numbers (got {self.size})")
+        for name in ("size", "mean", "std"):  # lists become tuples, which can be keys
+            value = getattr(self, name)
+            is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+            if not is_sequence or not all(isinstance(part, (int, float)) for part in value):
+                raise InputError(f"{name} must be a sequence of numbers (got {value!r})")
+            object.__setattr__(self, name, tuple(value))
+        whole = [side for side in self.size if isinstance(side, int)]
+        if len(self.size) != 2 or len(whole) != 2 or min(whole) < 1:
+            raise InputError(f"size must be two positive whole numbers (got {self.size})")
+        if self.resize_px is not None and (
+            not isinstance(self.resize_px, int) or self.resize_px < 1
+        ):
+            raise InputError(f"resize_px must be a positive whole number (got {self.resize_px!r})")
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
             raise InputError(
                 "mean and std need one value per channel, 1 or 3 channels "
@@ -56,6 +68,8 @@ class Preprocessing:
             raise InputError(
                 f"interpolation must be bilinear or bicubic (got {self.interpolation!r})"
             )
+        if self.polarity not in ("as-is", "light-on-dark"):
+            raise InputError(f"polarity must be as-is or light-on-dark (got {self.polarity!r})")
 
     @property
     def num_channels(self) -> int:
@@ -122,7 +136,12 @@ def _resized(preprocessing: Preprocessing, original_size: tuple[int, int]) -> tu
     if preprocessing.fit == "letterbox":
         ratio = min(preprocessing.size[0] / height, preprocessing.size[1] / width)
         return max(1, round(height * ratio)), max(1, round(width * ratio))
-    short = preprocessing.resize_px or min(preprocessing.size)
+    short = preprocessing.resize_px
+    if short is None:
+        rows, columns = preprocessing.size
+        if rows * width >= columns * height:
+            return rows, rows * width // height
+        return columns * height // width, columns
     if height <= width:
         return short, int(short * width / height)
     return int(short * height / width), short

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
+from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from urllib.error import URLError
 
 import torch
 import torchvision
@@ -13,13 +16,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from explain_core.errors import ModelError
+from explain_core.errors import InputError, ModelError
 from explain_core.models.catalogue import Entry
 from explain_core.models.heads import classifier
 from explain_core.models.model import Model, build_model
 from explain_core.models.preprocessing import Preprocessing
 
 PREFIX = "torchvision/"
+
+# The published DenseNets still name their layers `norm.1`, which modules may no longer be called.
+_OLD_DENSENET_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
+# Heads that only training uses; an operator's file has them or not.
+_TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 def torchvision_names() -> tuple[str, ...]:
@@ -59,14 +67,15 @@ def load_torchvision(
             "python -m explain_core models"
         )
     published = _published(architecture)
+    preprocessing = _preprocessing(published, entry)
     if entry is not None and entry.weights is not None:
         state = read_weights(entry.weights)
-        network = _network(architecture, _num_classes(architecture, state))
     else:
         state = _published_state(published, architecture)
-        network = _network(architecture, len(published.meta["categories"]))
+    num_classes = _num_classes(architecture, state, preprocessing.size)
+    network = _network(architecture, num_classes, preprocessing.size)
     try:
-        network.load_state_dict(state)
+        network.load_state_dict(_loadable(architecture, state), assign=True)
     except RuntimeError as error:
         summary = str(error).splitlines()
         raise ModelError(
@@ -74,8 +83,6 @@ def load_torchvision(
             f"{' '.join(line.strip() for line in summary[1:3])}; give weights of this architecture"
         ) from error
 
-    head = classifier(network)
-    num_classes = head[1].weight.shape[0] if head else 0
     categories = tuple(published.meta["categories"])
     if entry is not None and entry.classes is not None:
         categories = entry.classes
@@ -85,7 +92,7 @@ def load_torchvision(
         network,
         name=name,
         classes=categories,
-        preprocessing=_preprocessing(published, entry),
+        preprocessing=preprocessing,
         layer=layer or (entry.layer if entry else None),
         device=device,
     )
@@ -103,13 +110,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise ModelError(
-            f"{path.name} holds more than plain tensors, which is refused because it could run "
-            "code; save it as safetensors or as a plain state_dict"
+            f"{path.name} is no file of plain tensors; anything else is refused because it could "
+            "run code; save the weights as safetensors or as a plain state_dict"
         ) from error
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ModelError(f"{path.name} cannot be read as weights: {error}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise ModelError(f"{path.name} is not a state_dict; save model.state_dict()")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
@@ -130,11 +139,16 @@ def _published_state(weights: Any, architecture: str) -> dict[str, Tensor]:
     try:
         if file.is_file():
             return read_weights(file)
+    except ModelError as error:
+        raise ModelError(
+            f"{error}; delete it from torch's cache {file.parent}, so that it is fetched again"
+        ) from error
+    try:
         state: dict[str, Tensor] = weights.get_state_dict(
             progress=False, check_hash=True, weights_only=True, map_location="cpu"
         )
         return state
-    except (URLError, TimeoutError, ConnectionError, RuntimeError) as error:
+    except (OSError, HTTPException, RuntimeError) as error:  # URLError is an OSError
         raise ModelError(
             f"the weights of torchvision/{architecture} are not on this machine and could not be "
             f"downloaded ({error}). Put the file {file.name} into torch's cache "
@@ -143,19 +157,33 @@ def _published_state(weights: Any, architecture: str) -> dict[str, Tensor]:
         ) from error
 
 
-def _network(architecture: str, num_classes: int) -> nn.Module:
+def _network(architecture: str, num_classes: int, size: tuple[int, int]) -> nn.Module:
+    """Return the architecture without weights: drawing some takes time and global randomness."""
     extra: dict[str, Any] = {}
     if architecture in ("googlenet", "inception_v3"):
         # the published weights expect TensorFlow's input scaling, which the network then applies
-        extra = {"init_weights": False, "aux_logits": True, "transform_input": True}
-    network: nn.Module = torchvision.models.get_model(
-        architecture, weights=None, num_classes=num_classes, **extra
-    )
+        extra = {"init_weights": False, "aux_logits": False, "transform_input": True}
+    if architecture.startswith("vit_"):
+        extra = {"image_size": size[0]}
+    if architecture.startswith("maxvit_"):
+        extra = {"input_size": size}
+    # a RegNet works its widths out with tensors, which need real numbers
+    device = "cpu" if architecture.startswith("regnet_") else "meta"
+    try:
+        with torch.device(device):
+            network: nn.Module = torchvision.models.get_model(
+                architecture, weights=None, num_classes=num_classes, **extra
+            )
+    except (AssertionError, ValueError) as error:
+        raise ModelError(
+            f"torchvision's {architecture} cannot take inputs of {size[0]} x {size[1]} ({error}); "
+            "set the size that it was trained with"
+        ) from error
     return network
 
 
-def _num_classes(architecture: str, state: dict[str, Tensor]) -> int:
-    head = classifier(_network(architecture, 2))
+def _num_classes(architecture: str, state: dict[str, Tensor], size: tuple[int, int]) -> int:
+    head = classifier(_network(architecture, 2, size))
     if head is None or f"{head[0]}.weight" not in state:
         raise ModelError(
             f"the weights do not fit torchvision's {architecture}: they lack "
@@ -164,16 +192,38 @@ def _num_classes(architecture: str, state: dict[str, Tensor]) -> int:
     return int(state[f"{head[0]}.weight"].shape[0])
 
 
+def _loadable(architecture: str, state: dict[str, Tensor]) -> OrderedDict[str, Tensor]:
+    """Return the weights in float32, under the names that `load_state_dict` expects today."""
+    renamed = OrderedDict(
+        (
+            _OLD_DENSENET_NAME.sub(r"\1\2", name),
+            tensor.float() if tensor.is_floating_point() else tensor,
+        )
+        for name, tensor in state.items()
+        if not name.startswith(_TRAINING_ONLY)
+    )
+    if architecture.startswith("mnasnet"):
+        # MNASNet asks which version of itself wrote the file; safetensors cannot say.
+        renamed._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]  # torch's own place
+    return renamed
+
+
 def _preprocessing(weights: Any, entry: Entry | None) -> Preprocessing:
     preset = weights.transforms()
+    given = entry.preprocessing if entry else {}
+    crop_px, resize_px = preset.crop_size[0], preset.resize_size[0]
     values: dict[str, Any] = {
-        "size": (preset.crop_size[0], preset.crop_size[0]),
-        "resize_px": preset.resize_size[0],
+        "size": (crop_px, crop_px),
         "mean": tuple(preset.mean),
         "std": tuple(preset.std),
         "interpolation": preset.interpolation.value,
     }
     try:
-        return Preprocessing(**(values | (entry.preprocessing if entry else {})))
-    except TypeError as error:
+        preprocessing = Preprocessing(**(values | given))
+    except InputError as error:
         raise ModelError(f"models.toml, '{entry and entry.name}': {error}") from error
+    if preprocessing.resize_px is not None:
+        return preprocessing
+    # another size keeps the published share of the picture
+    short_px = round(resize_px * min(preprocessing.size) / crop_px)
+    return replace(preprocessing, resize_px=short_px)

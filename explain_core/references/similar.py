@@ -9,7 +9,7 @@ import numpy as np
 
 from explain_core.errors import InputError
 from explain_core.models.model import Model
-from explain_core.types import Array
+from explain_core.types import Array, read_only
 
 SimilarBy = Literal["weights", "logits"]
 
@@ -69,3 +69,31 @@ def weight_cosines(model: Model, target: int) -> Array | None:
     norms = np.linalg.norm(weights, axis=1)
     lengths = np.maximum(norms * norms[target], np.finfo(np.float32).tiny)
     return cast(Array, weights @ weights[target] / lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class SimilarityCurve:
+    """Hold how similar classes are by rank, over all classes (Finer-CAM, eq. 12).
+
+    Attributes:
+        mean, std: (num_classes - 1,), of the cosine with the most similar class, the second ...
+    """
+
+    mean: Array
+    std: Array
+
+
+def similarity_curve(model: Model) -> SimilarityCurve | None:
+    """Return mean and deviation of the sorted weight cosines, each class's own left out.
+
+    None for a head that is not linear, or with a single class.
+    """
+    weights = model.class_weights
+    if weights is None or model.num_classes < 2:
+        return None
+    lengths = np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    unit = weights / lengths
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -np.inf)
+    ranked = -np.sort(-cosines, axis=1)[:, :-1]
+    return SimilarityCurve(read_only(ranked.mean(axis=0)), read_only(ranked.std(axis=0)))

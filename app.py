@@ -1,0 +1,21 @@
+"""The dashboard: page config and navigation, and nothing else."""
+
+import streamlit as st
+
+st.set_page_config(
+    page_title="WhyNot",
+    page_icon=":material/contrast:",
+    layout="wide",
+    initial_sidebar_state=330,
+    menu_items={
+        "About": "**WhyNot** shows why an image model says this class and not that one. "
+        "For research and teaching; not a medical device."
+    },
+)
+st.navigation(
+    [
+        st.Page("pages/explain.py", title="Explain", icon=":material/contrast:", default=True),
+        st.Page("pages/models.py", title="Models", icon=":material/account_tree:"),
+    ],
+    position="top",
+).run()

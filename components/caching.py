@@ -1,0 +1,142 @@
+"""What is kept between reruns: models for everyone, evidence and bases for one session only."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import streamlit as st
+
+import explain_core as xc
+from explain_core.methods.store import EvidenceStore
+from explain_core.models.tap import count_passes
+from explain_core.references.bank import Bank, load_bank
+from explain_core.types import Array, Basis, ParameterValue
+
+Value = TypeVar("Value")
+
+MAX_MODELS = 4
+MAX_BASES = 32
+MAX_LOGITS = 32
+
+
+@dataclass(eq=False)
+class SessionMemory:
+    """Hold what one session computed; it goes when the session goes.
+
+    Attributes:
+        store: evidence, bounded in bytes.
+        bases: the latest bases by question.
+        logits: the latest predictions.
+        passes: pictures that networks processed for this session.
+    """
+
+    store: EvidenceStore = field(default_factory=EvidenceStore)
+    bases: OrderedDict[Hashable, Basis] = field(default_factory=OrderedDict)
+    logits: OrderedDict[Hashable, Array] = field(default_factory=OrderedDict)
+    passes: int = 0
+
+
+@st.cache_resource(scope="session", show_spinner=False)
+def session_memory() -> SessionMemory:
+    """Return this session's memory."""
+    return SessionMemory()
+
+
+@st.cache_resource(max_entries=MAX_MODELS, show_spinner="Loading the model …")
+def model_named(name: str) -> xc.Model:
+    """Return a loaded model, shared by all sessions; it never changes."""
+    return xc.load_model(name)
+
+
+@st.cache_data(ttl="1m", show_spinner=False)
+def model_names() -> dict[str, bool]:
+    """Return every model's name, and whether it loads without a download."""
+    return xc.available_models()
+
+
+@st.cache_resource(max_entries=MAX_MODELS, show_spinner=False)
+def bank_named(name: str) -> Bank:
+    """Return a bundled reference bank, shared by all sessions."""
+    return load_bank(name)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def file_bytes(path: str) -> bytes:
+    """Return a bundled file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def logits_of(model: xc.Model, image: xc.Image) -> Array:
+    """Return the logits (num_classes,) of a picture."""
+    memory = session_memory()
+    key = (model.fingerprint, model.preprocessing, image.digest)
+    return _kept(memory, memory.logits, key, MAX_LOGITS, lambda: model.predict(image))
+
+
+def basis_of(
+    model: xc.Model,
+    image: xc.Image,
+    method: str,
+    *,
+    target: int,
+    references: tuple[int, ...],
+    reference_set: xc.ReferenceSet | None,
+    layer: str,
+    parameters: Mapping[str, ParameterValue],
+    progress: Callable[[float], None],
+) -> Basis:
+    """Return a method's basis, running the network only for what this session never asked."""
+    memory = session_memory()
+    uses = xc.METHODS[method].compares_with
+    known = {p.name for p in xc.METHODS[method].parameters_of("prepare")}
+    mine = {name: value for name, value in parameters.items() if name in known}
+    key = (
+        model.fingerprint,
+        model.preprocessing,
+        image.digest,
+        method,
+        target,
+        references if uses != "nothing" else (),
+        reference_set.key if reference_set is not None and uses == "pictures" else None,
+        layer,
+        tuple(sorted(mine.items())),
+    )
+
+    def prepare() -> Basis:
+        return xc.prepare_many(
+            model,
+            image,
+            [method],
+            target=target,
+            references=references or None,
+            reference_set=reference_set,
+            layer=layer,
+            progress=progress,
+            parameters=mine,
+            store=memory.store,
+        )[method]
+
+    return _kept(memory, memory.bases, key, MAX_BASES, prepare)
+
+
+def _kept(
+    memory: SessionMemory,
+    kept: OrderedDict[Hashable, Value],
+    key: Hashable,
+    bound: int,
+    make: Callable[[], Value],
+) -> Value:
+    if key not in kept:
+        with count_passes() as counter:
+            try:
+                kept[key] = make()
+            finally:
+                memory.passes += counter.passes
+        while len(kept) > bound:
+            kept.popitem(last=False)
+    kept.move_to_end(key)
+    return kept[key]

@@ -1,0 +1,88 @@
+"""Where the picture comes from: a sample, an upload, or a drawing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import streamlit as st
+
+from components import caching, state
+from components.draw_canvas import draw_canvas
+from components.notices import shown_errors
+from explain_core import Image, Model, read_image
+from explain_core.images.reading import MAX_BYTES
+
+_SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
+_FIRST_SAMPLE = "three-almost-eight.png"
+_UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif", "pgm", "ppm"]
+
+
+def image_input(model: Model) -> Image | None:
+    """Show the choice of sources and return the picture; None while there is none."""
+    folder = _SAMPLES / model.name
+    samples = _samples(folder)
+    sources = ["Sample", "Upload", "Draw"] if samples else ["Upload"]
+    source = st.segmented_control(
+        "Picture",
+        sources,
+        default=sources[0],
+        required=True,
+        key=f"{state.SOURCE}-{'-'.join(sources)}",
+        persist_state="session",
+        width="stretch",
+    )
+    if source == "Sample":
+        return _sample(folder, samples)
+    if source == "Draw":
+        with shown_errors():
+            drawing = draw_canvas()
+            return drawing.image if drawing is not None else None
+        return None
+    return _upload()
+
+
+def _sample(folder: Path, samples: dict[str, str]) -> Image:
+    files = list(samples)
+    chosen = st.selectbox(
+        "Sample",
+        files,
+        index=files.index(_FIRST_SAMPLE) if _FIRST_SAMPLE in files else 0,
+        format_func=samples.__getitem__,
+        key=state.SAMPLE,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    return read_image(caching.file_bytes(str(folder / chosen)))
+
+
+def _upload() -> Image | None:
+    uploaded = st.file_uploader(
+        "Upload a picture",
+        type=_UPLOAD_TYPES,
+        key=state.upload_key(),
+        max_upload_size=MAX_BYTES // 2**20,
+        label_visibility="collapsed",
+    )
+    kept = state.kept_upload()
+    if uploaded is not None and (kept is None or kept.file_id != uploaded.file_id):
+        with shown_errors():
+            kept = state.Upload(uploaded.file_id, read_image(uploaded.getvalue()))
+            state.keep_upload(kept)
+    if kept is None:
+        st.caption("PNG, JPEG, WebP, BMP or TIFF, up to 64 MB. It stays in this session.")
+        return None
+    image = kept.image
+    height, width = image.size
+    details = [f"{width} × {height} px", "gray" if image.kind == "gray" else "colour", *image.notes]
+    st.caption("In use: " + ", ".join(details))
+    st.button("Remove the picture", on_click=state.forget_upload, icon=":material/close:")
+    return image
+
+
+def _samples(folder: Path) -> dict[str, str]:
+    """Return file -> title of the samples bundled for a model, none where there are none."""
+    listing = folder / "samples.json"
+    if not listing.is_file():
+        return {}
+    return {each["file"]: each["title"] for each in json.loads(caching.file_bytes(str(listing)))}

@@ -1,0 +1,50 @@
+"""Choosing methods, as far as the model and the question allow."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components import state
+from components.question_picker import Question
+from explain_core import METHODS, Model
+
+_DEFAULT = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
+MAX_PANELS = 8
+
+
+def method_picker(model: Model, question: Question) -> list[str]:
+    """Show the methods and return the chosen ones that can answer the question."""
+    chosen = st.multiselect(
+        "Methods, side by side",
+        list(METHODS),
+        default=_DEFAULT,
+        format_func=lambda name: METHODS[name].title,
+        key=state.METHODS,
+        persist_state="session",
+        max_selections=MAX_PANELS,
+        select_all=False,
+        wrap=True,
+        placeholder="Choose at least one method",
+    )
+    unfit = {name: reason for name in chosen if (reason := _why_not(model, question, name))}
+    for reason in dict.fromkeys(unfit.values()):
+        names = ", ".join(METHODS[name].title for name, why in unfit.items() if why == reason)
+        st.info(f"{names}: {reason}", icon=":material/info:")
+    return [name for name in chosen if name not in unfit]
+
+
+def _why_not(model: Model, question: Question, name: str) -> str | None:
+    """Return why a method cannot answer the question; None if it can."""
+    compares_with = METHODS[name].compares_with
+    if compares_with == "classes" and question.kind == "what varies":
+        return "compares classes, so it has no answer to what varies within one."
+    if compares_with == "classes" and not question.references:
+        return "needs at least one class to compare with."
+    if compares_with == "pictures" and model.bank is None:
+        return (
+            f"compares with reference pictures, and {model.name} has no reference bank yet. "
+            "The digits model has one."
+        )
+    if compares_with == "pictures" and question.reference_set is None:
+        return "needs at least one class to compare with."
+    return None

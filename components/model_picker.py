@@ -1,0 +1,46 @@
+"""Choosing a model and the layer that is explained."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components import caching, state
+from explain_core import Model
+
+
+def model_picker() -> Model:
+    """Show the models and return the chosen one, loaded.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    ready = caching.model_names()
+    name = st.selectbox(
+        "Model",
+        list(ready),
+        format_func=lambda each: each if ready[each] else f"{each} (downloads weights)",
+        key=state.MODEL,
+        persist_state="session",
+        help="Bundled, listed in models.toml, or from torchvision. Type to search.",
+    )
+    return caching.model_named(name)
+
+
+def layer_picker(model: Model) -> str:
+    """Show the layers that can be explained and return the chosen one's name."""
+    names = [layer.name for layer in model.layers]
+    sizes = {layer.name: layer for layer in model.layers}
+    chosen: str = st.selectbox(
+        "Layer",
+        names,
+        index=names.index(model.layer),
+        format_func=lambda name: (
+            f"{name} — {sizes[name].num_channels} maps of "
+            f"{sizes[name].size[0]} × {sizes[name].size[1]}"
+        ),
+        key=f"{state.LAYER}-{model.name}",
+        persist_state="session",
+        help="CAM methods and DiffCAM explain this layer. Later layers know more about classes, "
+        "earlier ones more about places.",
+    )
+    return chosen

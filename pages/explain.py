@@ -1,0 +1,207 @@
+"""Explain one picture: prediction, question, and maps side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from components import caching
+from components.image_input import image_input
+from components.map_viewer import Look, Panel, look_controls, show_maps
+from components.method_picker import method_picker
+from components.model_picker import layer_picker, model_picker
+from components.notices import show_cautions, shown_errors
+from components.page import page_head
+from components.parameter_panel import Values, parameter_widgets, parameters_of, scientific
+from components.prediction import show_prediction
+from components.question_picker import Question, question_picker
+from explain_core import METHODS, Image, Model, SaliencyMap, render
+from explain_core.images.display import to_display
+from explain_core.methods.cautions import basis_cautions, question_cautions
+from explain_core.types import Array, Basis, Contrast, SpectralBasis
+
+_PICTURE_PX = 480
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Hold everything the sidebar says."""
+
+    model: Model
+    image: Image
+    logits: Array
+    question: Question
+    layer: str
+    settings: Values
+
+
+def main() -> None:
+    """Lay out the page."""
+    asked = None
+    with st.sidebar, shown_errors():
+        asked = _ask()
+    page_head("Why this, and not that?" if asked is None else asked.question.text)
+    if asked is None:
+        st.info(
+            "Give a picture on the left: upload one, or with the digits model take a sample or "
+            "draw a digit.",
+            icon=":material/arrow_back:",
+        )
+        return
+    methods = _show_picture(asked)
+    if not methods:
+        st.info("Choose at least one method above to see its map.", icon=":material/arrow_upward:")
+        return
+    _maps(asked, _prepared(asked, methods))
+
+
+def _ask() -> Asked | None:
+    """Show the sidebar and return what is asked; None while there is no picture."""
+    model = model_picker()
+    image = image_input(model)
+    if image is None:
+        return None
+    logits = caching.logits_of(model, image)
+    question = question_picker(model, image, logits)
+    with st.expander("Layer and method settings"):
+        layer = layer_picker(model)
+        settings = parameter_widgets(parameters_of(METHODS, "prepare"), per_row=1)
+    return Asked(model, image, logits, question, layer, settings)
+
+
+def _show_picture(asked: Asked) -> list[str]:
+    """Show picture, prediction and methods side by side; return the methods."""
+    picture, prediction, methods = st.columns([1, 2.2, 3], gap="medium")
+    with picture:
+        st.image(to_display(asked.image, _PICTURE_PX), width=_PICTURE_PX // 3, alt="The picture")
+    with prediction:
+        show_prediction(asked.model, asked.logits)
+    with methods:
+        chosen = method_picker(asked.model, asked.question)
+    show_cautions(
+        question_cautions(
+            asked.model, asked.logits, Contrast(asked.question.target, asked.question.references)
+        )
+    )
+    return chosen
+
+
+def _prepared(asked: Asked, methods: Sequence[str]) -> dict[str, Basis]:
+    """Return the methods' bases; where one fails, its message is shown and the others stay."""
+    bases = {}
+    place = st.empty()
+    for method in methods:
+        title = METHODS[method].title
+
+        def progress(share: float, title: str = title) -> None:
+            place.progress(share, text=f"{title}: gradients at noisy copies")
+
+        with shown_errors(), st.spinner(f"{title} …", show_time=True):
+            bases[method] = caching.basis_of(
+                asked.model,
+                asked.image,
+                method,
+                target=asked.question.target,
+                references=asked.question.references,
+                reference_set=asked.question.reference_set,
+                layer=asked.layer,
+                parameters=asked.settings,
+                progress=progress,
+            )
+    place.empty()
+    return bases
+
+
+@st.fragment
+def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
+    """Show sliders and maps; a slider runs only this part again, which cannot reach a network."""
+    with st.container(border=True):
+        values = parameter_widgets(parameters_of(bases, "render"))
+        look = look_controls()
+    panels = []
+    for method, basis in bases.items():
+        with shown_errors():
+            panels.append(_panel(asked, method, basis, values, look))
+    show_cautions(
+        [
+            caution
+            for method, basis in bases.items()
+            for caution in basis_cautions(basis, _known(method, values))
+        ]
+    )
+    show_maps(asked.image, panels, look, asked.question.text)
+    st.caption(
+        f"Network passes in this session: {caching.session_memory().passes}. "
+        "Sliders add none: they only mix what is already there."
+    )
+
+
+def _panel(asked: Asked, method: str, basis: Basis, values: Values, look: Look) -> Panel:
+    about = METHODS[method]
+    smap = render(basis, signed=look.is_signed and about.can_be_signed, **_known(method, values))
+    target = asked.model.classes[asked.question.target]
+    subtitle = {
+        "nothing": f"for {target}",
+        "classes": f"{target} against {_names(asked)}",
+        "pictures": f"{target} against {_pictures(asked)}",
+    }[about.compares_with]
+    return Panel(
+        name=method,
+        title=about.title,
+        smap=smap,
+        subtitle=subtitle,
+        parameters=_in_words(basis, smap, asked.layer),
+        meaning=_meaning(smap, about.compares_with),
+    )
+
+
+def _known(method: str, values: Values) -> Values:
+    return {p.name: values[p.name] for p in METHODS[method].parameters_of("render")}
+
+
+def _names(asked: Asked) -> str:
+    return ", ".join(asked.model.classes[index] for index in asked.question.references)
+
+
+def _pictures(asked: Asked) -> str:
+    count = 0 if asked.question.reference_set is None else len(asked.question.reference_set.features)
+    what = {
+        "why is": "all other classes",
+        "why not": _names(asked),
+        "what varies": "its own class",
+    }[asked.question.kind]
+    return f"{what} ({count:,} pictures)"
+
+
+def _meaning(smap: SaliencyMap, compares_with: str) -> tuple[str, str]:
+    if smap.is_signed and compares_with == "pictures":
+        return "less than the references", "more"
+    if smap.is_signed:
+        return "speaks against", "speaks for"
+    return "none", "most"
+
+
+def _in_words(basis: Basis, smap: SaliencyMap, layer: str) -> str:
+    """Return the parameters that took effect, for a panel's foot."""
+    shown = dict(smap.provenance.parameters)
+    parts = []
+    if "gamma" in shown:
+        parts.append(f"γ = {shown['gamma']:.2f}{', reversed' if shown['reverse'] else ''}")
+        parts.append(f"{shown['weights']} weights")
+    if isinstance(basis, SpectralBasis):
+        parts.append(f"λ = {scientific(shown['lam'])} (absolute {shown['lam_absolute']:.2g})")
+        if shown["left_out"]:
+            parts.append("the picture itself left out")
+    if "p" in shown:
+        parts.append(f"p = {shown['p']:.0f} %")
+    if "num_samples" in shown:
+        parts.append(
+            f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}, seed {shown['seed']}"
+        )
+    parts.append(f"layer {layer}" if smap.provenance.layer != "input" else "input gradient")
+    return " · ".join(parts)
+
+
+main()

@@ -1,0 +1,270 @@
+"""DiffCAM against a float64 solve for every λ."""
+
+import numpy as np
+import pytest
+import torch
+
+import explain_core as xc
+from explain_core.errors import BankError
+from explain_core.methods.diffcam import spectral_parts
+from explain_core.methods.rendering import render_spectral
+from explain_core.references.bank import without_image
+from explain_core.references.spectrum import spectrum_of_features
+from explain_core.types import Contrast, Geometry, Provenance, SpectralBasis
+from tests.oracles import cams
+from tests.oracles.comparing import assert_same_map
+from tests.oracles.diffcams import diffcam
+from tests.oracles.nets import (
+    TinyNet,
+    network_input,
+    picture,
+    reference_features,
+    reference_set,
+    wrap,
+)
+from tests.oracles.stretching import stretch
+
+EPSILONS = [10.0**exponent for exponent in range(-6, 3)]
+
+
+def activations_of(network, image, layer="stage2"):
+    return cams.forward(network, network_input(image), layer)[1][0].detach().numpy()
+
+
+def pooled(network, image):
+    return activations_of(network, image).mean(axis=(1, 2))
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize("count", [1, 5, 8, 40])  # of 8-dimensional features
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_map_is_that_of_the_linear_system(dtype, count, epsilon):
+    network, image = TinyNet().to(dtype), picture()
+    model = wrap(network)
+    features = reference_features(count, 8).astype(np.float32)
+    expected = diffcam(activations_of(network, image), features, epsilon)
+    references = reference_set(model, features)
+    smap = xc.explain(
+        model, image, method="diffcam", target=0, references=references, lam=epsilon
+    )
+    assert_same_map(smap.values, stretch(expected, (20, 28)))
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float32, np.float64])
+def test_map_is_that_of_the_features_as_stored(stored):
+    network, image = TinyNet(1), picture(1)
+    model = wrap(network)
+    features = reference_features(30, 8).astype(stored)
+    expected = diffcam(activations_of(network, image), features, 1e-3)
+    smap = xc.explain(
+        model, image, method="diffcam", target=0, references=reference_set(model, features)
+    )
+    assert_same_map(smap.values, stretch(expected, (20, 28)))
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize("count", [1, 20, 127, 128, 129, 500])
+def test_many_dimensions_agree_with_the_linear_system(count, epsilon):
+    rng = np.random.default_rng(count)
+    activations = np.abs(rng.normal(size=(128, 3, 4)))
+    features = np.abs(rng.normal(size=(count, 128)) * 0.95 ** np.arange(128))
+    spectrum = spectrum_of_features(features)
+    parts = spectral_parts(activations, activations.mean(axis=(1, 2)), spectrum)
+    basis = SpectralBasis(
+        Provenance("diffcam", "", "", "", "", Contrast(None)),
+        Geometry((3, 4), (3, 4), (1, 1), (0, 0)),
+        parts.eigenvalues,
+        parts.coefficients,
+        parts.projections,
+        parts.rest,
+        spectrum.lam_unit,
+        count,
+        128,
+    )
+    fast = render_spectral(basis, {"lam": epsilon})
+    assert_same_map(fast, diffcam(activations, features, epsilon))
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("count", [2, 3, 7, 30])
+def test_equal_references_are_as_one(count, stored):
+    network, image = TinyNet(), picture()
+    model = wrap(network)
+    one = reference_features(1, 8).astype(stored)
+    expected = diffcam(activations_of(network, image), one, 1e-3)
+    references = reference_set(model, np.repeat(one, count, axis=0))
+    smap = xc.explain(model, image, method="diffcam", target=0, references=references)
+    assert_same_map(smap.values, stretch(expected, (20, 28)))
+
+
+def test_positive_part_is_shown_on_demand():
+    network, image = TinyNet(), picture()
+    model = wrap(network)
+    basis = xc.prepare(model, image, method="diffcam", target=0, references=reference_set(model))
+    low = diffcam(activations_of(network, image), reference_set(model).features, 1e-3)
+    shown = xc.render(basis, signed=False).values
+    assert_same_map(shown, stretch(np.maximum(low, 0), (20, 28)))
+
+
+def test_absolute_lambda_is_recorded():
+    model, image = wrap(TinyNet()), picture()
+    features = reference_features(12, 8).astype(np.float32)
+    smap = xc.explain(
+        model,
+        image,
+        method="diffcam",
+        target=0,
+        references=reference_set(model, features),
+        lam=0.1,
+    )
+    centred = features.astype(np.float64) - features.astype(np.float64).mean(axis=0)
+    recorded = smap.provenance.parameter("lam_absolute")
+    np.testing.assert_allclose(recorded, 0.1 * (centred**2).sum() / 8, rtol=1e-12)
+
+
+def test_asking_needs_no_head():
+    """The map does not depend on the target: DiffCAM asks how the pictures differ."""
+    model, image = wrap(TinyNet()), picture()
+    maps = [
+        xc.explain(
+            model, image, method="diffcam", target=target, references=reference_set(model)
+        ).values
+        for target in (0, 3)
+    ]
+    np.testing.assert_array_equal(*maps)
+
+
+# ---- the picture inside its own references ----------------------------------------------------
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+@pytest.mark.parametrize("row", [0, 6, 12])
+def test_picture_is_left_out_of_its_own_references(row, stored):
+    network, image = TinyNet(), picture()
+    model = wrap(network)
+    others = reference_features(12, 8).astype(stored)
+    features = np.insert(others, row, pooled(network, image).astype(stored), axis=0)
+    with_own = xc.explain(
+        model, image, method="diffcam", target=0, references=reference_set(model, features)
+    )
+    without = xc.explain(
+        model, image, method="diffcam", target=0, references=reference_set(model, others)
+    )
+    np.testing.assert_array_equal(with_own.values, without.values)
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+def test_pictures_left_out_are_counted(stored):
+    network, image = TinyNet(), picture()
+    model = wrap(network)
+    own = pooled(network, image).astype(stored)
+    features = np.vstack([own, reference_features(12, 8).astype(stored), own])
+    basis = xc.prepare(
+        model, image, method="diffcam", target=0, references=reference_set(model, features)
+    )
+    recorded = dict(basis.provenance.parameters)
+    assert (recorded["left_out"], recorded["num_references"]) == (2, 12)
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+def test_references_of_the_picture_alone_are_refused(stored):
+    network, image = TinyNet(), picture()
+    model = wrap(network)
+    own = pooled(network, image).astype(stored)
+    references = reference_set(model, np.stack([own, own]))
+    with pytest.raises(BankError, match=r"'made-up' holds nothing but this image; add other"):
+        xc.prepare(model, image, method="diffcam", target=0, references=references)
+
+
+def test_labels_follow_the_pictures_that_are_kept():
+    model = wrap(TinyNet())
+    features = reference_features(3, 8).astype(np.float32)
+    references = reference_set(model, features, labels=[7, 8, 9])
+    kept, _ = without_image(references, features[1].astype(np.float64))
+    assert kept.labels.tolist() == [7, 9]
+
+
+def test_a_picture_that_is_merely_alike_is_kept():
+    model = wrap(TinyNet())
+    features = reference_features(3, 8).astype(np.float16)
+    alike = features[1].astype(np.float64)
+    alike[0] += 0.01 * np.abs(alike).max()
+    _, left_out = without_image(reference_set(model, features), alike)
+    assert left_out == 0
+
+
+# ---- references that do not fit ---------------------------------------------------------------
+
+
+def test_references_of_another_model_are_refused():
+    references = reference_set(wrap(TinyNet(seed=1)))
+    with pytest.raises(BankError, match="made with other weights than those of 'module'"):
+        xc.prepare(wrap(TinyNet()), picture(), method="diffcam", target=0, references=references)
+
+
+def test_references_of_another_layer_are_refused():
+    model = wrap(TinyNet())
+    references = reference_set(model, layer="stage3")
+    with pytest.raises(BankError, match="features of layer 'stage3', but 'stage2' is explained"):
+        xc.prepare(model, picture(), method="diffcam", target=0, references=references)
+
+
+def test_references_of_another_width_are_refused():
+    model = wrap(TinyNet())
+    references = reference_set(model, reference_features(4, 9))
+    with pytest.raises(BankError, match="holds 9-d features, but layer 'stage2' gives 8-d"):
+        xc.prepare(model, picture(), method="diffcam", target=0, references=references)
+
+
+def test_a_model_without_a_bank_asks_for_references():
+    with pytest.raises(BankError, match="'module' has no reference bank; pass a reference set"):
+        xc.prepare(wrap(TinyNet()), picture(), method="diffcam", target=0)
+
+
+# ---- the bundled bank -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return xc.load_model("digits", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def digit():
+    rng = np.random.default_rng(3)
+    return picture(1, (28, 28), seed=int(rng.integers(100)))
+
+
+def test_classes_stand_for_their_examples_in_the_bank(digits, digit):
+    by_class = xc.explain(digits, digit, method="diffcam", target=3, references=(8, 5))
+    by_set = xc.explain(
+        digits, digit, method="diffcam", target=3, references=xc.reference_set("digits/5+8")
+    )
+    np.testing.assert_array_equal(by_class.values, by_set.values)
+
+
+def test_all_other_classes_are_the_default(digits, digit):
+    by_default = xc.explain(digits, digit, method="diffcam", target=3)
+    by_set = xc.explain(
+        digits, digit, method="diffcam", target=3, references=xc.reference_set("digits/all-but-3")
+    )
+    np.testing.assert_array_equal(by_default.values, by_set.values)
+
+
+@pytest.mark.parametrize("epsilon", [1e-6, 1e-3, 1e2])
+def test_bundled_references_agree_with_the_linear_system(digits, digit, epsilon):
+    references = xc.reference_set("digits/8")
+    basis = xc.prepare(digits, digit, method="diffcam", target=3, references=references)
+    with torch.no_grad():
+        x = digits.preprocess(digit)
+        activations = digits.network.features(x)[0].double().numpy()
+    expected = diffcam(activations, references.features, epsilon)
+    values = xc.render(basis, lam=epsilon).values
+    assert_same_map(values, stretch(expected, (28, 28)))
+
+
+def test_own_class_can_be_compared_with(digits, digit):
+    smap = xc.explain(
+        digits, digit, method="diffcam", target=3, references=xc.reference_set("digits/3")
+    )
+    assert smap.provenance.contrast == Contrast(3, (), "digits/3")
