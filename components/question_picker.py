@@ -67,7 +67,9 @@ def question_picker(model: Model, image: Image, logits: Array) -> Question:
         help=_KIND_HELP,
     )
     target = _target_picker(model, image, logits)
-    references = () if kind == "what varies" else _reference_picker(model, image, logits, kind, target)
+    references = (
+        () if kind == "what varies" else _reference_picker(model, image, logits, kind, target)
+    )
     return Question(
         kind=kind,
         target=target,
@@ -107,13 +109,9 @@ def _reference_picker(
             width="stretch",
             help=_BY_HELP,
         )
-    suggested = similar_classes(
-        model, target, logits=logits, by=by, count=_NUM_SUGGESTED[kind]
-    )
+    suggested = similar_classes(model, target, logits=logits, by=by, count=_NUM_SUGGESTED[kind])
     probabilities = model.probabilities(logits)
-    others = [
-        int(index) for index in np.argsort(-probabilities, kind="stable") if index != target
-    ]
+    others = [int(index) for index in np.argsort(-probabilities, kind="stable") if index != target]
     chosen = st.multiselect(
         "Compared with",
         others,
@@ -176,7 +174,11 @@ def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]
     listed = " or ".join([", ".join(rivals[:-1]), rivals[-1]] if len(rivals) > 1 else rivals)
     if not rivals:
         return f"Why {name}?"
-    return f"Why {name} and not {listed}?" if kind == "why not" else f"Why {name} rather than {listed}?"
+    return (
+        f"Why {name} and not {listed}?"
+        if kind == "why not"
+        else f"Why {name} rather than {listed}?"
+    )
 
 
 def percent(probability: float) -> str:

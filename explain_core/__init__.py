@@ -1,12 +1,12 @@
 """Contrastive saliency maps: why this class, why not that one, how is this image unlike those.
 
-    import explain_core as xc
+import explain_core as xc
 
-    model = xc.load_model("digits")
-    image = xc.read_image("three.png")
-    basis = xc.prepare(model, image, method="finer-grad-cam", target=3, references=[8])
-    smap = xc.render(basis, gamma=0.6)
-    smap.on_original()
+model = xc.load_model("digits")
+image = xc.read_image("three.png")
+basis = xc.prepare(model, image, method="finer-grad-cam", target=3, references=[8])
+smap = xc.render(basis, gamma=0.6)
+smap.on_original()
 """
 
 from explain_core import metrics

@@ -1,9 +1,9 @@
 """The errors that a caller can act on.
 
     ExplainError
-    ├── InputError        an argument that does not fit: the message names it, what came and the way out
+    ├── InputError        an argument that does not fit: what came, what fits, the way out
     │   └── ImageError    a picture that cannot be read or is refused
-    ├── ModelError        a model that cannot be loaded, or a layer or head that cannot be explained
+    ├── ModelError        a model that cannot be loaded, a layer that cannot be explained
     ├── BankError         reference features that do not belong to this model
     └── NumericsError     a map with NaN or infinity, and why
 

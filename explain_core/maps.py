@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 from torch.nn import functional
 
 from explain_core.errors import NumericsError
-from explain_core.types import Array, Geometry
+from explain_core.types import Array
 
 
 def relu(values: Array) -> Array:
@@ -27,7 +25,8 @@ def upsample(values: Array, size: tuple[int, int]) -> Array:
         mode="bilinear",
         align_corners=False,
     )
-    return cast(Array, stretched[0, 0].numpy())
+    array: Array = stretched[0, 0].numpy()
+    return array
 
 
 def normalise(values: Array, is_signed: bool = False) -> Array:
@@ -37,40 +36,10 @@ def normalise(values: Array, is_signed: bool = False) -> Array:
     """
     if np.isnan(values).all():
         return values
-    if is_signed:
-        bound = np.nanmax(np.abs(values))
-        return values / bound if bound > 0 else np.zeros_like(values)
-    peak = np.nanmax(values)
-    if peak <= 0:
-        return np.where(np.isnan(values), values, np.zeros_like(values))
-    return np.maximum(values, 0) / peak
-
-
-def place_on_original(values: Array, geometry: Geometry) -> Array:
-    """Lay a map at the model's input onto the original picture.
-
-    Args:
-        values: (H, W), of the size `geometry.input_size`.
-
-    Returns:
-        (H0, W0) float32, bilinear with half-pixel centres; NaN where the model never looked.
-    """
-    low, high, weight, seen = [], [], [], []
-    for axis in (0, 1):
-        length = geometry.input_size[axis]
-        centres = (np.arange(geometry.original_size[axis]) + 0.5) * geometry.scale[axis]
-        centres -= geometry.offset_px[axis]
-        seen.append((centres >= 0) & (centres <= length))
-        position = np.clip(centres - 0.5, 0, length - 1)
-        low.append(np.floor(position).astype(np.intp))
-        high.append(np.minimum(low[axis] + 1, length - 1))
-        weight.append((position - low[axis]).astype(np.float32))
-    values = values.astype(np.float32, copy=False)
-    rows = values[low[0]] * (1 - weight[0])[:, None] + values[high[0]] * weight[0][:, None]
-    placed = rows[:, low[1]] * (1 - weight[1]) + rows[:, high[1]] * weight[1]
-    placed[~seen[0]] = np.nan
-    placed[:, ~seen[1]] = np.nan
-    return cast(Array, placed)
+    shown = values if is_signed else relu(values)
+    bound = float(np.nanmax(np.abs(shown)))
+    scaled: Array = shown / (bound or 1.0)
+    return scaled
 
 
 def require_finite(values: Array, what: str) -> None:

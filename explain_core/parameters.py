@@ -78,9 +78,7 @@ def fill_in(
     known = {parameter.name: parameter for parameter in parameters}
     for name in given:
         if name not in known:
-            raise InputError(
-                f"{owner} has no parameter '{name}'; it has {sorted(known) or 'none'}"
-            )
+            raise InputError(f"{owner} has no parameter '{name}'; it has {sorted(known) or 'none'}")
     return {
         name: parameter.check(given[name]) if name in given else parameter.default
         for name, parameter in known.items()

@@ -85,6 +85,32 @@ class Geometry:
         (top, bottom), (left, right) = edges
         return top, left, bottom, right
 
+    def place_on_original(self, values: Array) -> Array:
+        """Lay a map at the model's input onto the original picture.
+
+        Args:
+            values: (H, W), of the size `input_size`.
+
+        Returns:
+            (H0, W0) float32, bilinear with half-pixel centres; NaN where the model never looked.
+        """
+        low, high, weight, seen = [], [], [], []
+        for axis in (0, 1):
+            length = self.input_size[axis]
+            centres = (np.arange(self.original_size[axis]) + 0.5) * self.scale[axis]
+            centres -= self.offset_px[axis]
+            seen.append((centres >= 0) & (centres <= length))
+            position = np.clip(centres - 0.5, 0, length - 1)
+            low.append(np.floor(position).astype(np.intp))
+            high.append(np.minimum(low[axis] + 1, length - 1))
+            weight.append((position - low[axis]).astype(np.float32))
+        values = values.astype(np.float32, copy=False)
+        rows = values[low[0]] * (1 - weight[0])[:, None] + values[high[0]] * weight[0][:, None]
+        placed: Array = rows[:, low[1]] * (1 - weight[1]) + rows[:, high[1]] * weight[1]
+        placed[~seen[0]] = np.nan
+        placed[:, ~seen[1]] = np.nan
+        return placed
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -102,7 +128,9 @@ class Contrast:
 
     def __post_init__(self) -> None:
         if len(set(self.references)) != len(self.references):
-            raise InputError(f"references name a class twice: {list(self.references)}; name it once")
+            raise InputError(
+                f"references name a class twice: {list(self.references)}; name it once"
+            )
 
 
 @dataclass(frozen=True)
@@ -136,7 +164,7 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Hold all that a slider needs; made once by `prepare`, read any number of times by `render`."""
+    """Hold all that a slider needs; made by `prepare`, read any number of times by `render`."""
 
     provenance: Provenance
     geometry: Geometry
@@ -236,10 +264,8 @@ class SaliencyMap:
     geometry: Geometry
 
     def on_original(self) -> Array:
-        """Return (H0, W0) float32: the map on the original picture, NaN where the model never looked."""
-        from explain_core.maps import place_on_original
-
-        return place_on_original(self.values, self.geometry)
+        """Return (H0, W0) float32: the map on the picture, NaN where the model never looked."""
+        return self.geometry.place_on_original(self.values)
 
     @property
     def has_positive_evidence(self) -> bool:

@@ -166,7 +166,9 @@ def _names(asked: Asked) -> str:
 
 
 def _pictures(asked: Asked) -> str:
-    count = 0 if asked.question.reference_set is None else len(asked.question.reference_set.features)
+    count = (
+        0 if asked.question.reference_set is None else len(asked.question.reference_set.features)
+    )
     what = {
         "why is": "all other classes",
         "why not": _names(asked),
@@ -197,9 +199,7 @@ def _in_words(basis: Basis, smap: SaliencyMap, layer: str) -> str:
     if "p" in shown:
         parts.append(f"p = {shown['p']:.0f} %")
     if "num_samples" in shown:
-        parts.append(
-            f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}, seed {shown['seed']}"
-        )
+        parts.append(f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}, seed {shown['seed']}")
     parts.append(f"layer {layer}" if smap.provenance.layer != "input" else "input gradient")
     return " · ".join(parts)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
-from components import caching
 from components.model_picker import model_picker
 from components.notices import shown_errors
 from components.page import page_head

@@ -56,5 +56,7 @@ def _decode(data_url: str) -> state.Drawing:
         with PIL.Image.open(io.BytesIO(encoded), formats=["PNG"]) as picture:
             pixels = np.asarray(picture.convert("L"))
     except (ValueError, OSError, binascii.Error) as error:
-        raise ImageError("the drawing did not arrive whole; clear the canvas and draw again") from error
+        raise ImageError(
+            "the drawing did not arrive whole; clear the canvas and draw again"
+        ) from error
     return state.Drawing(data_url, centre_drawing(pixels))

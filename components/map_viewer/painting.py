@@ -13,7 +13,6 @@ import PIL.ImageFont
 from components import colours
 from explain_core import Geometry, Image, SaliencyMap
 from explain_core.images.display import to_display
-from explain_core.maps import place_on_original
 from explain_core.types import Array
 
 _DIM = 0.35
@@ -75,7 +74,7 @@ def overlay(
         empty.
     """
     picture = to_display(image, max_side_px).astype(np.float32)
-    values = place_on_original(smap.values, resized(smap.geometry, picture.shape[:2]))
+    values = resized(smap.geometry, picture.shape[:2]).place_on_original(smap.values)
     is_seen = ~np.isnan(values)
     picture[~is_seen] *= _DIM
     if not scale.is_empty:

@@ -475,7 +475,7 @@ def _flatten(picture: ImageFile.ImageFile, mode: str) -> tuple[Array, bool]:
 
 
 def _orientation(picture: ImageFile.ImageFile) -> int:
-    """Return the EXIF orientation, 1 where there is none to be had. (Pillow turns TIFF itself.)"""
+    """Return the EXIF orientation, 1 where there is none (Pillow turns TIFF itself)."""
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except _PARSE_ERRORS:

@@ -14,12 +14,12 @@ from explain_core.types import Array
 
 
 def grad_cam(activations: Array, gradient: Array) -> Array:
-    """Weigh each channel by its mean gradient: `sum_k mean_ij(g_k) A_k` (Selvaraju et al., eq. 1-2)."""
+    """Weigh each channel by its mean gradient: `sum_k mean(g_k) A_k` (Selvaraju et al., eq. 1)."""
     return weighted_sum(gradient.mean(axis=(1, 2)), activations)
 
 
 def grad_cam_plus_plus(activations: Array, gradient: Array) -> Array:
-    """Weigh each channel by its positive gradients, each by its share (Chattopadhay et al., eq. 19).
+    """Weigh each channel by its positive gradients' shares (Chattopadhay et al., eq. 19).
 
     `w_k = sum_ij relu(g_ij) g_ij^2 / (2 g_ij^2 + S_k g_ij^3)` with `S_k = sum_ij A_k`, which is
     `sum_ij relu(g_ij) / (2 + S_k g_ij)`.
@@ -32,9 +32,7 @@ def grad_cam_plus_plus(activations: Array, gradient: Array) -> Array:
     sums = activations.sum(axis=(1, 2))[:, None, None]
     positive = np.maximum(gradient, 0)
     denominator = 2 + sums * positive
-    shares = np.divide(
-        positive, denominator, out=np.zeros_like(positive), where=denominator > 0
-    )
+    shares = np.divide(positive, denominator, out=np.zeros_like(positive), where=denominator > 0)
     return weighted_sum(shares.sum(axis=(1, 2)), activations)
 
 
@@ -50,10 +48,10 @@ def xgrad_cam(activations: Array, gradient: Array) -> Array:
 
 
 def layer_cam(activations: Array, gradient: Array) -> Array:
-    """Weigh each position by its own positive gradient: `sum_k relu(g_k) A_k` (Jiang et al., eq. 6)."""
+    """Weigh each position by its positive gradient, `sum_k relu(g_k) A_k` (Jiang et al., eq. 6)."""
     return cast(Array, np.einsum("khw,khw->hw", np.maximum(gradient, 0), activations))
 
 
 def weighted_sum(weights: Array, activations: Array) -> Array:
     """Return (h, w): `sum_k weights_k activations_k`."""
-    return cast(Array, np.tensordot(weights, activations, axes=1))
+    return np.tensordot(weights, activations, axes=1)

@@ -71,14 +71,14 @@ def prepare(
         BankError: DiffCAM without reference pictures, or with those of another model or layer.
         NumericsError: NaN or infinity.
     """
-    is_set = isinstance(references, ReferenceSet)
+    pictures = references if isinstance(references, ReferenceSet) else None
     return prepare_many(
         model,
         image,
         [method],
         target=target,
         references=None if isinstance(references, ReferenceSet) else references,
-        reference_set=references if is_set else None,
+        reference_set=pictures,
         layer=layer,
         progress=progress,
         parameters=parameters,
@@ -178,7 +178,9 @@ def prepare_many(
     return bases
 
 
-def render(basis: Basis, *, signed: bool | None = None, **parameters: ParameterValue) -> SaliencyMap:
+def render(
+    basis: Basis, *, signed: bool | None = None, **parameters: ParameterValue
+) -> SaliencyMap:
     """Turn a basis into a map for given slider values, without a network.
 
     Args:
@@ -256,8 +258,9 @@ def _reference_classes(
                 "remove it"
             )
         if not classes:
-            raise InputError("references must name at least one class; leave them out for the "
-                             "most similar ones")
+            raise InputError(
+                "references must name at least one class; leave them out for the most similar ones"
+            )
         return Contrast(target, classes).references
     if not any(method.compares_with == "classes" for method in methods):
         return ()

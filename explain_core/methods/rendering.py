@@ -38,7 +38,7 @@ def render_linear(basis: LinearBasis, values: Values) -> Array:
     """Return `m_c - γ Σ_d π_d m_d` (Finer-CAM before the ReLU), reversed: `Σ_d π_d m_d - γ m_c`."""
     target = basis.maps[0]
     reference = np.tensordot(basis.weights, basis.maps[1:], axes=1)
-    return _contrast(target, cast(Array, reference), values)
+    return _contrast(target, reference, values)
 
 
 def render_layer(basis: LayerBasis, values: Values) -> Array:
@@ -51,7 +51,8 @@ def render_spectral(basis: SpectralBasis, values: Values) -> Array:
     """Return `Σ_i a_i/(s_i+λ) B_i + B_rest/λ` (DiffCAM, eq. 6-7) for `λ = lam * lam_unit`."""
     lam = float(values["lam"]) * basis.lam_unit
     weights = basis.coefficients / (basis.eigenvalues + lam)
-    return cast(Array, np.tensordot(weights, basis.projections, axes=1) + basis.rest / lam)
+    mixed: Array = np.tensordot(weights, basis.projections, axes=1) + basis.rest / lam
+    return mixed
 
 
 def render_guided(basis: GuidedBasis, values: Values) -> Array:
@@ -74,9 +75,7 @@ RENDERERS: Mapping[type[Basis], Callable[[Any, Values], Array]] = {
 }
 
 
-def render_map(
-    basis: Basis, values: Values, *, is_signed: bool, recorded: Values
-) -> SaliencyMap:
+def render_map(basis: Basis, values: Values, *, is_signed: bool, recorded: Values) -> SaliencyMap:
     """Render a basis: mix, ReLU unless signed, upsample to the model's input.
 
     Args:
@@ -92,13 +91,9 @@ def render_map(
     shown = mixed if is_signed else relu(mixed)
     provenance = basis.provenance
     return SaliencyMap(
-        values=read_only(
-            upsample(shown, basis.geometry.input_size).astype(np.float32, copy=False)
-        ),
+        values=read_only(upsample(shown, basis.geometry.input_size).astype(np.float32, copy=False)),
         is_signed=is_signed,
-        provenance=replace(
-            provenance, parameters=(*provenance.parameters, *recorded.items())
-        ),
+        provenance=replace(provenance, parameters=(*provenance.parameters, *recorded.items())),
         geometry=basis.geometry,
     )
 
@@ -108,4 +103,3 @@ def _contrast(target: Array, reference: Array, values: Values) -> Array:
     if values["reverse"]:
         return reference - gamma * target
     return target - gamma * reference
-

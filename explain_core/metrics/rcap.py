@@ -63,6 +63,8 @@ def rcap(
 
     masks = torch.from_numpy(kept).to(pixels)[:, None]
     size = batch_size(model.device, (values.shape[0], values.shape[1]))
-    logits = torch.cat([model.logits(model.normalise(pixels * part)) for part in masks.split(size)])
+    logits = torch.cat(
+        [model.logits(model.normalise(pixels * part)) for part in torch.split(masks, size)]
+    )
     probabilities = model.probabilities(logits.double().cpu().numpy())[:, index]
     return float(np.mean(ratios * probabilities))

@@ -110,7 +110,7 @@ class Model:
         return prep.geometry(self.preprocessing, image.size)
 
     def to_pixels(self, image: Image) -> Tensor:
-        """Return (1, C, H, W) in [0, 1] on the model's device: the input as a person would see it."""
+        """Return (1, C, H, W) in [0, 1] on the model's device: the input as a person sees it."""
         return prep.to_pixels(self.preprocessing, image).to(self.device, self.dtype)
 
     def normalise(self, pixels: Tensor) -> Tensor:

@@ -60,7 +60,9 @@ def install_taps(network: nn.Module, layers: Sequence[str]) -> None:
     network.register_forward_hook(_count)
 
 
-def record(network: nn.Module, x: Tensor, layers: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+def record(
+    network: nn.Module, x: Tensor, layers: Sequence[str]
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Run the network once, keeping the outputs of `layers`.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -36,12 +35,12 @@ class Spectrum:
     def project(self, values: Array) -> Array:
         """Return (r, m): `u_i^T values` for `values` (d, m)."""
         inner = values if self.right is None else self.right @ values
-        return cast(Array, self.left @ inner)
+        return self.left @ inner
 
     def expand(self, coefficients: Array) -> Array:
         """Return (d,): `sum_i coefficients_i u_i`."""
         inner = coefficients @ self.left
-        return cast(Array, inner if self.right is None else inner @ self.right)
+        return inner if self.right is None else inner @ self.right
 
 
 def spectrum_of_features(features: Array) -> Spectrum:
