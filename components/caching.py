@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -10,7 +9,7 @@ from typing import TypeVar
 import streamlit as st
 
 import explain_core as xc
-from explain_core.methods.store import EvidenceStore
+from explain_core.methods.store import BoundedMemory, EvidenceStore
 from explain_core.models.tap import count_passes
 from explain_core.references.bank import Bank, load_bank
 from explain_core.types import Array, Basis, ParameterValue
@@ -18,8 +17,6 @@ from explain_core.types import Array, Basis, ParameterValue
 Value = TypeVar("Value")
 
 MAX_MODELS = 4
-MAX_BASES = 32
-MAX_LOGITS = 32
 
 
 @dataclass(eq=False)
@@ -27,15 +24,15 @@ class SessionMemory:
     """Hold what one session computed; it goes when the session goes.
 
     Attributes:
-        store: evidence, bounded in bytes.
-        bases: the latest bases by question.
-        logits: the latest predictions.
+        store: evidence.
+        bases: by question.
+        logits: predictions by picture.
         passes: pictures that networks processed for this session.
     """
 
     store: EvidenceStore = field(default_factory=EvidenceStore)
-    bases: OrderedDict[Hashable, Basis] = field(default_factory=OrderedDict)
-    logits: OrderedDict[Hashable, Array] = field(default_factory=OrderedDict)
+    bases: BoundedMemory[Basis] = field(default_factory=BoundedMemory)
+    logits: BoundedMemory[Array] = field(default_factory=BoundedMemory)
     passes: int = 0
 
 
@@ -74,7 +71,7 @@ def logits_of(model: xc.Model, image: xc.Image) -> Array:
     """Return the logits (num_classes,) of a picture."""
     memory = session_memory()
     key = (model.fingerprint, model.preprocessing, image.digest)
-    return _kept(memory, memory.logits, key, MAX_LOGITS, lambda: model.predict(image))
+    return _kept(memory, memory.logits, key, lambda: model.predict(image))
 
 
 def basis_of(
@@ -120,23 +117,22 @@ def basis_of(
             store=memory.store,
         )[method]
 
-    return _kept(memory, memory.bases, key, MAX_BASES, prepare)
+    return _kept(memory, memory.bases, key, prepare)
 
 
 def _kept(
     memory: SessionMemory,
-    kept: OrderedDict[Hashable, Value],
+    kept: BoundedMemory[Value],
     key: Hashable,
-    bound: int,
     make: Callable[[], Value],
 ) -> Value:
-    if key not in kept:
+    """Return what is kept under a key, else make it, counting the network's passes."""
+    value = kept.get(key)
+    if value is None:
         with count_passes() as counter:
             try:
-                kept[key] = make()
+                value = make()
             finally:
                 memory.passes += counter.passes
-        while len(kept) > bound:
-            kept.popitem(last=False)
-    kept.move_to_end(key)
-    return kept[key]
+        kept.put(key, value)
+    return value

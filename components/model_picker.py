@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components import caching, state
+from components.notices import shown_errors
 from explain_core import Model
 
 
@@ -14,7 +15,9 @@ def model_picker() -> Model:
     Raises:
         ModelError: it cannot be loaded.
     """
-    ready = caching.model_names()
+    ready = {"digits": True}
+    with shown_errors():
+        ready = caching.model_names()
     name = st.selectbox(
         "Model",
         list(ready),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -89,7 +88,7 @@ def basis_cautions(basis: Basis, parameters: Mapping[str, ParameterValue]) -> tu
         parameters: of the render phase, complete.
     """
     layer = basis.provenance.layer
-    if not _target_evidence(basis).any():
+    if _is_silent(basis):
         return (
             Caution(
                 "dead-gradient",
@@ -111,17 +110,15 @@ def basis_cautions(basis: Basis, parameters: Mapping[str, ParameterValue]) -> tu
     return ()
 
 
-def _target_evidence(basis: Basis) -> Array:
+def _is_silent(basis: Basis) -> bool:
+    """Return whether nothing in the basis speaks of the target at all."""
     if isinstance(basis, LinearBasis):
-        return cast(Array, basis.maps[0])
+        return not basis.maps[0].any()
     if isinstance(basis, LayerBasis):
-        return basis.target_gradient
-    if isinstance(basis, SpectralBasis):
-        return basis.coefficients
+        return not basis.target_gradient.any()
     if isinstance(basis, GuidedBasis):
-        return basis.mean_absolute
-    assert isinstance(basis, StaticBasis)
-    return basis.map
+        return not basis.mean_absolute.any()
+    return isinstance(basis, StaticBasis) and not basis.map.any()
 
 
 def _unlike_references(model: Model, contrast: Contrast) -> list[int]:

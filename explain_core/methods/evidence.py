@@ -80,7 +80,7 @@ def gather_class_evidence(
         )
         gradients[index] = _as_array(tapped.as_maps(gradient)[0], f"gradient of class {index}")
     return ClassEvidence(
-        logits=_as_array(logits.detach()[0].double(), "network's output"),
+        logits=_as_array(logits.detach()[0].cpu().double(), "network's output"),
         activations=_as_array(tapped.as_maps(output.detach())[0], f"output of layer '{layer}'"),
         gradients=gradients,
     )

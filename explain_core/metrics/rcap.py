@@ -66,5 +66,5 @@ def rcap(
     logits = torch.cat(
         [model.logits(model.normalise(pixels * part)) for part in torch.split(masks, size)]
     )
-    probabilities = model.probabilities(logits.double().cpu().numpy())[:, index]
+    probabilities = model.probabilities(logits.cpu().double().numpy())[:, index]
     return float(np.mean(ratios * probabilities))

@@ -30,6 +30,7 @@ from typing import Any
 from explain_core.errors import ModelError
 
 CATALOGUE_VARIABLE = "WHYNOT_MODELS"
+BUNDLED = ("digits",)
 _KEYS = {
     "architecture",
     "weights",
@@ -86,6 +87,8 @@ def read_catalogue(path: Path | None = None) -> dict[str, Entry]:
 def _entry(name: str, table: object, path: Path) -> Entry:
     if not isinstance(table, dict):
         raise ModelError(f"{path.name}: '{name}' must be a table: [\"{name}\"] and its lines")
+    if name in BUNDLED:
+        raise ModelError(f"{path.name}: '{name}' is the name of a bundled model; choose another")
     unknown = sorted(table.keys() - _KEYS)
     if unknown:
         raise ModelError(f"{path.name}, '{name}': unknown keys {unknown}; known: {sorted(_KEYS)}")
@@ -129,7 +132,7 @@ def _classes(given: object, name: str, path: Path) -> tuple[str, ...] | None:
             ) from error
     if isinstance(given, dict) and all(key.isdecimal() for key in given):
         given = [given[key] for key in sorted(given, key=int)]  # {"0": "tench", ...}
-    if not isinstance(given, list) or not given or not all(isinstance(x, str) for x in given):
+    if not isinstance(given, list) or not given:
         raise ModelError(f"{path.name}, '{name}': classes must be a list of names or a file")
     # ImageNet's usual index holds [WordNet's number, name] for each class
     names = [label[-1] if isinstance(label, list) and label else label for label in given]

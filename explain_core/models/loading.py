@@ -45,11 +45,11 @@ def load_model(
             that gives no maps.
     """
     where = pick_device() if device is None else torch.device(device)
+    if name == "digits":
+        return load_digits(layer, where)
     entry = read_catalogue().get(name)
     if entry is not None or name.startswith(PREFIX):
         return load_torchvision(name, entry, layer, where)
-    if name == "digits":
-        return load_digits(layer, where)
     raise ModelError(
         f"there is no model '{name}'; use 'digits', 'torchvision/resnet50' and the like, or a "
         "name that models.toml lists"

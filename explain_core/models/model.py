@@ -136,7 +136,7 @@ class Model:
         Raises:
             NumericsError: the network gave NaN or infinity.
         """
-        logits = self.logits(self.preprocess(image))[0].double().cpu().numpy()
+        logits = self.logits(self.preprocess(image))[0].cpu().double().numpy()
         require_finite(logits, f"the output of '{self.name}'")
         return read_only(logits)
 

@@ -115,20 +115,20 @@ def placed_slowly(values, geometry):
 @pytest.mark.parametrize("geometry", [CROP, LETTERBOX, STRETCH])
 def test_placing_is_that_of_the_loop(geometry):
     values = np.random.default_rng(0).normal(size=geometry.input_size).astype(np.float32)
-    placed = maps.place_on_original(values, geometry)
+    placed = geometry.place_on_original(values)
     np.testing.assert_allclose(placed, placed_slowly(values, geometry), atol=1e-5)
 
 
 @pytest.mark.parametrize("geometry", [CROP, LETTERBOX, STRETCH])
 def test_placed_map_has_the_picture_s_size(geometry):
-    placed = maps.place_on_original(np.ones(geometry.input_size), geometry)
+    placed = geometry.place_on_original(np.ones(geometry.input_size))
     assert placed.shape == geometry.original_size
     assert placed.dtype == np.float32
 
 
 @pytest.mark.parametrize("geometry", [CROP, LETTERBOX, STRETCH])
 def test_nan_is_exactly_what_lies_outside_the_seen_box(geometry):
-    placed = maps.place_on_original(np.ones(geometry.input_size), geometry)
+    placed = geometry.place_on_original(np.ones(geometry.input_size))
     top, left, bottom, right = geometry.seen_box()
     rows, columns = np.mgrid[: geometry.original_size[0], : geometry.original_size[1]] + 0.5
     inside = (rows >= top) & (rows <= bottom) & (columns >= left) & (columns <= right)

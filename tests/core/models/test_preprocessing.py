@@ -15,7 +15,6 @@ from torchvision.transforms.v2 import InterpolationMode
 
 from explain_core.errors import InputError
 from explain_core.images.reading import image_from_pixels
-from explain_core.maps import place_on_original
 from explain_core.models.preprocessing import Preprocessing, geometry, normalise, to_pixels
 from explain_core.types import Array
 
@@ -168,7 +167,7 @@ def test_a_hot_input_pixel_comes_back_to_its_place(
     where = geometry(Preprocessing(size=INPUT, **fit), original)
     values = np.zeros(INPUT, np.float32)
     values[50, 70] = 1
-    placed = np.nan_to_num(place_on_original(values, where)).astype(np.float64)
+    placed = np.nan_to_num(where.place_on_original(values)).astype(np.float64)
     expected = [
         (centre + offset) / scale
         for centre, offset, scale in zip((50.5, 70.5), where.offset_px, where.scale, strict=True)
@@ -185,7 +184,7 @@ def test_nan_exactly_outside_the_seen_box(original: tuple[int, int], fit: dict[s
     top, left, bottom, right = where.seen_box()
     rows, columns = np.arange(original[0]) + 0.5, np.arange(original[1]) + 0.5
     is_seen = ((rows >= top) & (rows <= bottom))[:, None] & ((columns >= left) & (columns <= right))
-    placed = place_on_original(np.ones(INPUT, np.float32), where)
+    placed = where.place_on_original(np.ones(INPUT, np.float32))
     np.testing.assert_array_equal(~np.isnan(placed), is_seen)
 
 
@@ -216,7 +215,7 @@ def test_a_photo_comes_back_onto_itself() -> None:
     smooth = (127 + 60 * np.sin(rows / 40) + 60 * np.cos(columns / 55)).astype(np.uint8)
     preprocessing = Preprocessing(size=(128, 160), mean=(0.0,), std=(1.0,))
     seen = to_pixels(preprocessing, image_from_pixels(smooth))[0, 0].numpy()
-    placed = place_on_original(seen, geometry(preprocessing, smooth.shape))
+    placed = geometry(preprocessing, smooth.shape).place_on_original(seen)
     gap = np.abs(placed - smooth / 255)
     assert np.nanmax(gap) < 3 * GRAY_LEVEL
 
