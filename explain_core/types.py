@@ -145,7 +145,6 @@ class Provenance:
         image: digest of the picture.
         contrast: the question.
         parameters: name and value of every parameter that took effect.
-        passes: pictures that the network processed for the basis.
     """
 
     method: str
@@ -155,7 +154,6 @@ class Provenance:
     image: str
     contrast: Contrast
     parameters: tuple[tuple[str, ParameterValue], ...] = ()
-    passes: int = 0
 
     def parameter(self, name: str) -> ParameterValue:
         """Return the value of a parameter that took effect."""

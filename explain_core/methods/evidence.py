@@ -6,7 +6,8 @@ the same evidence. Nothing else in `methods` runs a network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from explain_core.maps import require_finite
 from explain_core.models.device import batch_size, halve_on_out_of_memory
 from explain_core.models.model import Model
-from explain_core.types import Array, Image, read_only
+from explain_core.types import Array, Image, as_size, read_only
 
 Progress = Callable[[float], None]
 
@@ -47,9 +48,9 @@ class GradientEvidence:
     """Hold the gradient of a logit at the input and its statistics over noisy copies.
 
     Attributes:
-        clean: (C, H, W), `∂y^c/∂x` at the picture itself; None where it was not asked for.
+        clean: (C, H, W), `∂y^c/∂x` at the picture itself; None where copies were asked for.
         mean, mean_absolute, variance: (C, H, W) over the n noisy copies, the variance with
-            n - 1; None where no copies were asked for.
+            n - 1; None where the picture itself was asked for.
     """
 
     clean: Array | None
@@ -71,70 +72,80 @@ def gather_class_evidence(
         NumericsError: NaN or infinity in activations, logits or gradients.
     """
     tapped = model.layer_named(layer)
-    logits, outputs = model.record(model.preprocess(image), [layer])
-    output = outputs[layer]
     gradients = {}
-    for index in classes:
-        (gradient,) = torch.autograd.grad(
-            logits[0, index], output, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        gradients[index] = _as_array(tapped.as_maps(gradient)[0], f"gradient of class {index}")
+    with gradients_on():
+        logits, outputs = model.record(model.preprocess(image), [layer])
+        output = outputs[layer]
+        for index in classes:
+            (gradient,) = torch.autograd.grad(
+                logits[0, index],
+                output,
+                retain_graph=True,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+            gradients[index] = _as_array(tapped.as_maps(gradient)[0], f"gradient of class {index}")
     return ClassEvidence(
-        logits=_as_array(logits.detach()[0].cpu().double(), "network's output"),
-        activations=_as_array(tapped.as_maps(output.detach())[0], f"output of layer '{layer}'"),
+        logits=_as_array(logits[0].detach().cpu().double(), "network's output"),
+        activations=_as_array(tapped.as_maps(output)[0], f"output of layer '{layer}'"),
         gradients=gradients,
     )
 
 
-def gather_gradient_evidence(
+def gather_clean_gradient(model: Model, image: Image, target: int) -> GradientEvidence:
+    """Take the gradient of the target's logit at the picture itself.
+
+    Raises:
+        NumericsError: NaN or infinity in the gradient.
+    """
+    with gradients_on():
+        gradient = _input_gradients(model, model.preprocess(image), target)[0]
+    return GradientEvidence(clean=_as_array(gradient, "input gradient"))
+
+
+def gather_noisy_gradients(
     model: Model,
     image: Image,
     target: int,
     *,
-    is_clean_wanted: bool,
     num_samples: int,
     spread: float,
     seed: int,
     progress: Progress | None = None,
 ) -> GradientEvidence:
-    """Take the gradient of the target's logit at the input and at noisy copies of it.
+    """Take the statistics of the target's input gradient over noisy copies of the picture.
 
     The copies are `x + N(0, (spread * (max x - min x))^2)`. They are drawn one after the other
     from a generator seeded with `seed`, so that the batch size changes nothing, and their
     statistics are accumulated in one pass, so that memory does not grow with their number.
 
     Args:
-        is_clean_wanted: whether to take the gradient at the picture itself too.
-        num_samples: n; 0 for none, else at least 2.
+        num_samples: n, at least 2.
         progress: called with the share that is done, in [0, 1]; may raise to cancel.
 
     Raises:
         NumericsError: NaN or infinity in a gradient.
     """
-    x = model.preprocess(image)
-    clean = _input_gradients(model, x, target)[0] if is_clean_wanted else None
-    statistics = None
-    if num_samples > 0:
+    with gradients_on():
+        x = model.preprocess(image)
 
         def run(size: int) -> _RunningStatistics:
             return _noisy_statistics(model, x, target, num_samples, spread, seed, size, progress)
 
-        statistics, _ = halve_on_out_of_memory(run, batch_size(model.device, image_size(x)))
+        statistics = halve_on_out_of_memory(run, batch_size(model.device, as_size(x.shape[2:])))
     return GradientEvidence(
-        clean=None if clean is None else _as_array(clean, "input gradient"),
-        mean=None if statistics is None else _as_array(statistics.mean, "mean gradient"),
-        mean_absolute=None
-        if statistics is None
-        else _as_array(statistics.mean_absolute, "mean absolute gradient"),
-        variance=None
-        if statistics is None
-        else _as_array(statistics.sum_sq / (num_samples - 1), "gradient variance"),
+        clean=None,
+        mean=_as_array(statistics.mean, "mean gradient"),
+        mean_absolute=_as_array(statistics.mean_absolute, "mean absolute gradient"),
+        variance=_as_array(statistics.sum_sq / (num_samples - 1), "gradient variance"),
     )
 
 
-def image_size(x: Tensor) -> tuple[int, int]:
-    """Return (H, W) of (N, C, H, W)."""
-    return x.shape[2], x.shape[3]
+@contextmanager
+def gradients_on() -> Iterator[None]:
+    """Let gradients be taken whatever mode the caller is in."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @dataclass
@@ -176,7 +187,7 @@ def _noisy_statistics(
         if progress is not None:
             progress(statistics.count / num_samples)
         noise = [
-            torch.randn(x.shape[1:], generator=rng)
+            torch.randn(x.shape[1:], generator=rng, dtype=torch.float32)
             for _ in range(min(size, num_samples - statistics.count))
         ]
         copies = x + sigma * torch.stack(noise).to(x)
@@ -189,9 +200,8 @@ def _noisy_statistics(
 def _input_gradients(model: Model, x: Tensor, target: int) -> Tensor:
     """Return (N, C, H, W): the gradient of each picture's target logit at its own input."""
     leaf = x.detach().requires_grad_()
-    with torch.enable_grad():
-        logits = model.network(leaf)
-        (gradients,) = torch.autograd.grad(logits[:, target].sum(), leaf)
+    logits = model.network(leaf)
+    (gradients,) = torch.autograd.grad(logits[:, target].sum(), leaf)
     return gradients
 
 

@@ -12,7 +12,6 @@ from explain_core.methods.rendering import render_map
 from explain_core.methods.store import EvidenceStore
 from explain_core.methods.table import METHODS, Method, Request
 from explain_core.models.model import Model
-from explain_core.models.tap import count_passes
 from explain_core.parameters import fill_in
 from explain_core.references.bank import check_fit, load_bank, without_image
 from explain_core.references.similar import similar_classes
@@ -72,6 +71,11 @@ def prepare(
         NumericsError: NaN or infinity.
     """
     pictures = references if isinstance(references, ReferenceSet) else None
+    if pictures is not None and method_named(method).compares_with != "pictures":
+        raise InputError(
+            f"method '{method}' compares with {METHODS[method].compares_with}, not with pictures; "
+            "give references as classes, or use diffcam"
+        )
     return prepare_many(
         model,
         image,
@@ -127,28 +131,17 @@ def prepare_many(
     index = _target(model, image, target)
     classes = _reference_classes(model, image, chosen, index, references)
 
+    gathered: dict[str, ClassEvidence | GradientEvidence] = {}
     bases: dict[str, Basis] = {}
     for method in chosen:
         mine = {p.name: given[p.name] for p in method.parameters_of("prepare") if p.name in given}
         values = fill_in(method.parameters_of("prepare"), mine, f"method '{method.name}'")
-        with count_passes() as counter:
-            evidence: ClassEvidence | GradientEvidence
-            if method.evidence == "classes":
-                evidence = store.class_evidence(
-                    model, image, layer, _wanted_classes(chosen, index, classes)
-                )
-            else:
-                is_noisy = method.evidence == "noisy gradients"
-                evidence = store.gradient_evidence(
-                    model,
-                    image,
-                    index,
-                    is_clean_wanted=not is_noisy,
-                    num_samples=int(values["num_samples"]) if is_noisy else 0,
-                    spread=float(values["spread"]) if is_noisy else 0.0,
-                    seed=int(values["seed"]) if is_noisy else 0,
-                    progress=progress,
-                )
+        if method.evidence not in gathered:
+            wanted = _wanted_classes(chosen, index, classes)
+            gathered[method.evidence] = _gather(
+                store, method, model, image, layer, index, wanted, values, progress
+            )
+        evidence = gathered[method.evidence]
         pictures, left_out = None, 0
         contrast = Contrast(index)
         if method.compares_with == "classes":
@@ -171,7 +164,6 @@ def prepare_many(
             image=image.digest,
             contrast=contrast,
             parameters=tuple((values | extra).items()),
-            passes=counter.passes,
         )
         request = Request(provenance, model.geometry(image), pictures)
         bases[method.name] = method.build(request, evidence, values)
@@ -237,6 +229,32 @@ def explain(
     return render(basis, signed=signed, **rendered)
 
 
+def _gather(
+    store: EvidenceStore,
+    method: Method,
+    model: Model,
+    image: Image,
+    layer: str,
+    target: int,
+    wanted: tuple[int, ...],
+    values: Mapping[str, ParameterValue],
+    progress: Progress | None,
+) -> ClassEvidence | GradientEvidence:
+    if method.evidence == "classes":
+        return store.class_evidence(model, image, layer, wanted)
+    if method.evidence == "clean gradient":
+        return store.clean_gradient(model, image, target)
+    return store.noisy_gradients(
+        model,
+        image,
+        target,
+        num_samples=int(values["num_samples"]),
+        spread=float(values["spread"]),
+        seed=int(values["seed"]),
+        progress=progress,
+    )
+
+
 def _target(model: Model, image: Image, target: int | str | None) -> int:
     if target is None:
         return int(np.argmax(model.predict(image)))
@@ -251,6 +269,10 @@ def _reference_classes(
     references: Sequence[int | str] | None,
 ) -> tuple[int, ...]:
     if references is not None:
+        if isinstance(references, str) or not isinstance(references, Sequence):
+            raise InputError(
+                f"references must be a list of classes (got {references!r}); write [{references!r}]"
+            )
         classes = tuple(model.class_index(reference) for reference in references)
         if target in classes:
             raise InputError(

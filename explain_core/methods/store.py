@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,7 +14,8 @@ from explain_core.methods.evidence import (
     GradientEvidence,
     Progress,
     gather_class_evidence,
-    gather_gradient_evidence,
+    gather_clean_gradient,
+    gather_noisy_gradients,
 )
 from explain_core.models.model import Model
 from explain_core.types import Image
@@ -63,23 +64,22 @@ class EvidenceStore:
     """
 
     def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self._classes: BoundedMemory[ClassEvidence] = BoundedMemory(max_bytes // 2)
-        self._gradients: BoundedMemory[GradientEvidence] = BoundedMemory(max_bytes // 2)
+        self._kept: BoundedMemory[ClassEvidence | GradientEvidence] = BoundedMemory(max_bytes)
 
     @property
     def num_bytes(self) -> int:
         """Return how many bytes are kept."""
-        return self._classes.num_bytes + self._gradients.num_bytes
+        return self._kept.num_bytes
 
     def class_evidence(
         self, model: Model, image: Image, layer: str, classes: Sequence[int]
     ) -> ClassEvidence:
         """Return evidence that covers `classes`, running the network where it is not kept."""
-        key = (model.fingerprint, model.preprocessing, image.digest, layer)
-        kept = self._classes.get(key)
-        known = {} if kept is None else kept.gradients
+        key = (*_common_key(model, image), "classes", layer)
+        kept = self._kept.get(key)
+        known = kept.gradients if isinstance(kept, ClassEvidence) else {}
         missing = [index for index in classes if index not in known]
-        if kept is not None and not missing:
+        if isinstance(kept, ClassEvidence) and not missing:
             return kept
         fresh = gather_class_evidence(model, image, layer, missing)
         evidence = ClassEvidence(
@@ -87,45 +87,58 @@ class EvidenceStore:
             activations=fresh.activations,
             gradients={**known, **fresh.gradients},
         )
-        self._classes.put(key, evidence)
+        self._kept.put(key, evidence)
         return evidence
 
-    def gradient_evidence(
+    def clean_gradient(self, model: Model, image: Image, target: int) -> GradientEvidence:
+        """Return the gradient at the picture itself."""
+
+        def gather() -> GradientEvidence:
+            return gather_clean_gradient(model, image, target)
+
+        return self._gradient_evidence((*_common_key(model, image), "clean", target), gather)
+
+    def noisy_gradients(
         self,
         model: Model,
         image: Image,
         target: int,
         *,
-        is_clean_wanted: bool,
         num_samples: int,
         spread: float,
         seed: int,
         progress: Progress | None,
     ) -> GradientEvidence:
-        """Return gradient evidence; the clean and the noisy part are kept apart."""
-        common = (model.fingerprint, model.preprocessing, image.digest, target)
-        clean_key, noisy_key = (*common, "clean"), (*common, num_samples, spread, seed)
-        nothing = GradientEvidence(clean=None)
-        clean = self._gradients.get(clean_key) if is_clean_wanted else nothing
-        noisy = self._gradients.get(noisy_key) if num_samples > 0 else nothing
-        if clean is None or noisy is None:
-            fresh = gather_gradient_evidence(
+        """Return the gradients' statistics over noisy copies."""
+
+        def gather() -> GradientEvidence:
+            return gather_noisy_gradients(
                 model,
                 image,
                 target,
-                is_clean_wanted=clean is None,
-                num_samples=num_samples if noisy is None else 0,
+                num_samples=num_samples,
                 spread=spread,
                 seed=seed,
                 progress=progress,
             )
-            if clean is None:
-                clean = GradientEvidence(clean=fresh.clean)
-                self._gradients.put(clean_key, clean)
-            if noisy is None:
-                noisy = GradientEvidence(None, fresh.mean, fresh.mean_absolute, fresh.variance)
-                self._gradients.put(noisy_key, noisy)
-        return GradientEvidence(clean.clean, noisy.mean, noisy.mean_absolute, noisy.variance)
+
+        key = (*_common_key(model, image), "noisy", target, num_samples, spread, seed)
+        return self._gradient_evidence(key, gather)
+
+    def _gradient_evidence(
+        self, key: Hashable, gather: Callable[[], GradientEvidence]
+    ) -> GradientEvidence:
+        kept = self._kept.get(key)
+        if isinstance(kept, GradientEvidence):
+            return kept
+        evidence = gather()
+        self._kept.put(key, evidence)
+        return evidence
+
+
+def _common_key(model: Model, image: Image) -> tuple[Hashable, ...]:
+    # The model's identity too: networks of other shape can hold the same weights.
+    return id(model), model.fingerprint, model.preprocessing, image.digest
 
 
 def _num_bytes(value: object) -> int:

@@ -193,7 +193,10 @@ def _finer_grad_cam(
         evidence.logits, request.contrast.references, str(values["weights"])
     )
     return LinearBasis(
-        request.provenance, request.geometry, read_only(np.stack(maps)), read_only(weights)
+        request.provenance,
+        request.geometry,
+        maps=read_only(np.stack(maps)),
+        weights=read_only(weights.astype(maps[0].dtype)),
     )
 
 

@@ -27,14 +27,14 @@ def batch_size(device: torch.device, input_size: tuple[int, int]) -> int:
     return max(1, _PIXELS_PER_BATCH.get(device.type, _PIXELS_PER_BATCH["cpu"]) // pixels)
 
 
-def halve_on_out_of_memory(run: Callable[[int], Result], size: int) -> tuple[Result, int]:
-    """Return `run(size)` and the size that fitted, halving it as often as memory runs out.
+def halve_on_out_of_memory(run: Callable[[int], Result], size: int) -> Result:
+    """Return `run(size)`, with the size halved as often as memory runs out.
 
     `run` must give the same result for every size, and start afresh when called again.
     """
     while True:
         try:
-            return run(size), size
+            return run(size)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise

@@ -124,7 +124,7 @@ def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer
     sizes: dict[str, tuple[int, int]] = {}
     found: dict[int, Layer] = {}
     for name, output in outputs:
-        layer = _as_layer(name, output, example)
+        layer = _as_layer(name, output, example, network.get_submodule(name))
         if layer is None or ran[name] > 1:
             continue
         sizes[name] = layer.size
@@ -137,13 +137,12 @@ def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer
     return tuple(found.values())
 
 
-def _as_layer(name: str, output: object, example: Tensor) -> Layer | None:
+def _as_layer(name: str, output: object, example: Tensor, module: nn.Module) -> Layer | None:
     if not isinstance(output, Tensor) or not output.is_floating_point():
         return None
     if output.ndim == 4:
         _, first, second, third = output.shape
-        shape_ratio = example.shape[2] / example.shape[3]
-        if abs(first / second - shape_ratio) < abs(second / third - shape_ratio):
+        if _is_channels_last((first, second, third), example.shape[2] / example.shape[3], module):
             maps = Layer(name, third, (first, second), "channels-last")
         else:
             maps = Layer(name, first, (second, third))
@@ -154,3 +153,15 @@ def _as_layer(name: str, output: object, example: Tensor) -> Layer | None:
         if side > 1 and num_prefix <= _MAX_PREFIX_TOKENS:
             return Layer(name, output.shape[2], (side, side), "tokens", num_prefix)
     return None
+
+
+def _is_channels_last(shape: tuple[int, int, int], aspect: float, module: nn.Module) -> bool:
+    """Return whether the last of three axes holds the channels.
+
+    The module's own weights tell in most cases; else maps have the input's aspect (H / W).
+    """
+    first, second, third = shape
+    widths = {parameter.shape[0] for parameter in module.parameters() if parameter.ndim > 0}
+    if (first in widths) != (third in widths):
+        return third in widths
+    return abs(first / second - aspect) < abs(second / third - aspect)

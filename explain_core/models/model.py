@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -95,15 +96,16 @@ class Model:
             if len(matches) > 1:
                 raise InputError(f"'{name_or_index}' names {len(matches)} classes; give the index")
         try:
-            index = int(name_or_index)
-        except ValueError:
-            index = -1
-        if isinstance(name_or_index, bool) or not 0 <= index < self.num_classes:
+            index = int(name_or_index) if isinstance(name_or_index, str) else name_or_index
+            is_known = 0 <= operator.index(index) < self.num_classes
+        except (ValueError, TypeError):
+            is_known = False
+        if isinstance(name_or_index, bool) or not is_known:
             raise InputError(
                 f"model '{self.name}' has no class {name_or_index!r}; give an index from 0 to "
                 f"{self.num_classes - 1} or a class name such as '{self.classes[0]}'"
             )
-        return index
+        return operator.index(index)
 
     def geometry(self, image: Image) -> Geometry:
         """Return where the picture lands on the network's input."""

@@ -114,7 +114,11 @@ def to_pixels(preprocessing: Preprocessing, image: Image) -> Tensor:
     resized = resized.expand(1, preprocessing.num_channels, -1, -1)
 
     height, width = preprocessing.size
-    canvas = torch.tensor(preprocessing.mean)[:, None, None].expand(-1, height, width)[None].clone()
+    canvas = (
+        torch.tensor(preprocessing.mean, dtype=torch.float32)[:, None, None]
+        .expand(-1, height, width)[None]
+        .clone()
+    )
     top, left = (int(offset) for offset in where.offset_px)
     cut = resized[:, :, max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
     row, column = max(-top, 0), max(-left, 0)

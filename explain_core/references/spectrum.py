@@ -51,35 +51,48 @@ def spectrum_of_features(features: Array) -> Spectrum:
     values = features.astype(np.float64)
     mean = values.mean(axis=0)
     values -= mean
-    eigenvalues, vectors = _falling_eigenpairs(values @ values.T)
+    gram = values @ values.T
+    eigenvalues, vectors = _falling_eigenpairs(gram, count, mean)
     return Spectrum(
         count=count,
         mean=read_only(mean),
         eigenvalues=read_only(eigenvalues),
         left=read_only(vectors.T / np.sqrt(eigenvalues)[:, None]),
         right=read_only(values),
-        lam_unit=_lam_unit(float(np.einsum("nd,nd->", values, values)), dim),
+        lam_unit=_lam_unit(gram, count, mean),
     )
 
 
 def spectrum_of_statistics(statistics: GroupStatistics) -> Spectrum:
     """Return the spectrum of a group known by its statistics, a union of classes for instance."""
-    eigenvalues, vectors = _falling_eigenpairs(statistics.scatter)
+    scatter, count, mean = statistics.scatter, statistics.count, statistics.mean
+    eigenvalues, vectors = _falling_eigenpairs(scatter, count, mean)
     return Spectrum(
-        count=statistics.count,
-        mean=statistics.mean,
+        count=count,
+        mean=mean,
         eigenvalues=read_only(eigenvalues),
         left=read_only(vectors.T),
         right=None,
-        lam_unit=_lam_unit(float(np.trace(statistics.scatter)), len(statistics.mean)),
+        lam_unit=_lam_unit(scatter, count, mean),
     )
 
 
-def _falling_eigenpairs(matrix: Array) -> tuple[Array, Array]:
+def _falling_eigenpairs(matrix: Array, count: int, mean: Array) -> tuple[Array, Array]:
+    """Return eigenvalues (r,) and eigenvectors (m, r) of a scatter or Gram matrix (m, m)."""
+    if _is_rounding(matrix, count, mean):
+        return np.zeros(0), np.zeros((len(matrix), 0))
     eigenvalues, vectors = np.linalg.eigh(matrix)
-    kept = eigenvalues > _NEGLIGIBLE * max(float(eigenvalues[-1]), 0.0)
+    kept = eigenvalues > _NEGLIGIBLE * eigenvalues[-1]
     return eigenvalues[kept][::-1], vectors[:, kept][:, ::-1]
 
 
-def _lam_unit(trace: float, dim: int) -> float:
-    return trace / dim if trace > 0 else 1.0
+def _lam_unit(matrix: Array, count: int, mean: Array) -> float:
+    if _is_rounding(matrix, count, mean):
+        return 1.0
+    return float(np.trace(matrix)) / len(mean)
+
+
+def _is_rounding(matrix: Array, count: int, mean: Array) -> bool:
+    """Return whether a scatter is no more than float64's rounding of equal references."""
+    rounding = 8 * np.finfo(np.float64).eps
+    return bool(np.trace(matrix) <= count * rounding**2 * (mean @ mean))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import explain_core as xc
-from explain_core.errors import BankError
+from explain_core.errors import BankError, NumericsError
 from explain_core.methods.diffcam import spectral_parts
 from explain_core.methods.rendering import render_spectral
 from explain_core.references.bank import without_image
@@ -219,6 +219,35 @@ def test_references_of_another_width_are_refused():
 def test_a_model_without_a_bank_asks_for_references():
     with pytest.raises(BankError, match="'module' has no reference bank; pass a reference set"):
         xc.prepare(wrap(TinyNet()), picture(), method="diffcam", target=0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+def test_references_that_are_not_finite_are_refused(stored, bad):
+    """Not left out either: a comparison with NaN must not pass for the picture itself."""
+    model = wrap(TinyNet())
+    features = reference_features(4, 8).astype(stored)
+    features[1, 2] = bad
+    with pytest.raises(xc.ExplainError, match="NaN or infinity"):
+        xc.prepare(
+            model,
+            picture(),
+            method="diffcam",
+            target=0,
+            references=reference_set(model, features),
+        )
+
+
+def test_map_beyond_float32_is_told():
+    """Two references that all but agree make λ so small that the map overflows."""
+    model = wrap(TinyNet())
+    features = np.zeros((2, 8), dtype=np.float32)
+    features[1, 0] = 1e-22
+    basis = xc.prepare(
+        model, picture(), method="diffcam", target=0, references=reference_set(model, features)
+    )
+    with pytest.raises(NumericsError, match="NaN or infinity"):
+        xc.render(basis, lam=1e-6)
 
 
 # ---- the bundled bank -------------------------------------------------------------------------

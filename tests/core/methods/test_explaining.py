@@ -7,7 +7,6 @@ from torch import nn
 
 import explain_core as xc
 from explain_core.errors import InputError, ModelError, NumericsError
-from explain_core.models.tap import count_passes
 from tests.oracles.nets import TinyNet, picture, reference_set, references_for, wrap
 
 
@@ -281,18 +280,3 @@ def test_layer_that_the_target_ignores_gives_an_empty_map(image):
         network.head.weight[0] = 0
     smap = xc.explain(wrap(network), image, method="grad-cam", target=0)
     assert not smap.values.any()
-
-
-# ---- passes -----------------------------------------------------------------------------------
-
-
-def test_predicting_the_target_costs_no_pass_of_its_own(model, image):
-    with count_passes() as counter:
-        xc.prepare(model, image, method="grad-cam")
-    assert counter.passes == 1
-
-
-def test_provenance_counts_every_pass(model, image):
-    with count_passes() as counter:
-        basis = xc.prepare(model, image, method="grad-cam")
-    assert basis.provenance.passes == counter.passes

@@ -188,3 +188,17 @@ def test_percentile_is_taken_per_channel():
     )
     # each channel keeps its own upper place; the lower ones count 0.5 and 7
     np.testing.assert_allclose(render_guided(basis, {"p": 100.0}), [[7.5, 2.0]])
+
+
+class Dimming(TinyNet):
+    """Scale the input in place before anything else."""
+
+    def forward(self, x):
+        x *= 0.5
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("method", ["vanilla-gradient", "smooth-grad", "grad-cam"])
+def test_network_may_write_into_its_input(method):
+    smap = xc.explain(wrap(Dimming()), picture(), method=method, target=1)
+    assert smap.values.any()

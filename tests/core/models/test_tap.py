@@ -1,0 +1,530 @@
+"""The one place where the network is touched: what it records, and that it leaves nothing behind."""
+
+import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import explain_core as xc
+from explain_core.errors import ModelError, NumericsError
+from explain_core.models import tap
+from explain_core.models.tap import count_passes
+from tests.oracles.nets import TinyNet, picture, preprocessing, references_for, wrap
+
+METHODS = list(xc.METHODS)
+HOOKS = [name for name in vars(nn.Module()) if name.endswith("hooks")]
+
+
+def state_of(network):
+    """Return all that an explanation could leave behind: hooks, modes, gradients, weights."""
+    return {
+        "hooks": {
+            (name, kind): tuple(getattr(module, kind))
+            for name, module in network.named_modules()
+            for kind in HOOKS
+        },
+        "modes": {name: module.training for name, module in network.named_modules()},
+        "gradients": {name: p.grad is None for name, p in network.named_parameters()},
+        "requires_grad": {name: p.requires_grad for name, p in network.named_parameters()},
+        "weights": {name: t.detach().clone() for name, t in network.state_dict().items()},
+        "versions": {name: t._version for name, t in network.state_dict().items()},
+        "places": {name: t.data_ptr() for name, t in network.state_dict().items()},
+    }
+
+
+def assert_same_state(before, after):
+    for name, weight in before.pop("weights").items():
+        assert torch.equal(after["weights"][name], weight), f"{name} changed"
+    after.pop("weights")
+    assert after == before
+
+
+def assert_nothing_left(model, before):
+    assert_same_state(before, state_of(model.network))
+    assert all(p.grad is None for p in model.network.parameters())
+    assert not any(module.training for module in model.network.modules())
+    assert tap._tape.get() is None
+    assert tap._counter.get() is None
+
+
+def explain(model, image, method, **changes):
+    values = {"target": 0, "references": references_for(method, model, changes.get("layer"))}
+    return xc.explain(model, image, method=method, **(values | changes))
+
+
+@pytest.fixture(scope="module")
+def image():
+    return picture()
+
+
+# ---- nothing is left --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_explanation_leaves_nothing_behind(image, method):
+    model = wrap(TinyNet())
+    before = state_of(model.network)
+    explain(model, image, method)
+    assert_nothing_left(model, before)
+
+
+class Failing(nn.Module):
+    """Raise when armed."""
+
+    def __init__(self):
+        super().__init__()
+        self.switch = Switch()
+
+    def forward(self, x):
+        if self.switch.is_on:
+            raise RuntimeError("made up")
+        return x
+
+
+class Switch:
+    def __init__(self):
+        self.is_on = False
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+def failing_model(position):
+    """Give a model that can be made to fail below ("stage1") or above ("stage3") the tap."""
+    network, failing = TinyNet(), Failing()
+    setattr(network, position, nn.Sequential(*getattr(network, position), failing))
+    return wrap(network), failing.switch
+
+
+@pytest.mark.parametrize("position", ["stage1", "stage3"])
+@pytest.mark.parametrize("method", METHODS)
+def test_failure_inside_the_network_leaves_nothing_behind(image, method, position):
+    model, switch = failing_model(position)
+    before = state_of(model.network)
+    switch.is_on = True
+    with pytest.raises(RuntimeError, match="made up"):
+        explain(model, image, method)
+    assert_nothing_left(model, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_explaining_works_after_a_failure(image, method):
+    model, switch = failing_model("stage3")
+    expected = explain(model, image, method).values
+    switch.is_on = True
+    with pytest.raises(RuntimeError, match="made up"):
+        explain(model, image, method)
+    switch.is_on = False
+    np.testing.assert_array_equal(explain(model, image, method).values, expected)
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
+def test_cancelling_leaves_nothing_behind(image, monkeypatch, at):
+    from explain_core.methods import evidence
+
+    monkeypatch.setattr(evidence, "batch_size", lambda device, size: 2)
+    model = wrap(TinyNet())
+    before = state_of(model.network)
+
+    def cancel(share):
+        if share >= at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        explain(model, image, "smooth-grad", num_samples=4, progress=cancel)
+    assert_nothing_left(model, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_numbers_that_are_not_finite_leave_nothing_behind(image, method):
+    network = TinyNet()
+    with torch.no_grad():
+        network.stage1[0].weight[0, 0, 0, 0] = float("nan")
+    model = wrap(network)
+    before = state_of(model.network)
+    before["weights"] = {}  # NaN differs from itself
+    with pytest.raises(NumericsError):
+        explain(model, image, method)
+    after = state_of(model.network)
+    assert {**after, "weights": {}} == before
+
+
+@pytest.mark.parametrize("value", ["layer", "target", "references"])
+def test_argument_that_does_not_fit_leaves_nothing_behind(image, value):
+    model = wrap(TinyNet())
+    before = state_of(model.network)
+    wrong = {"layer": "stage9", "target": 99, "references": (99,)}[value]
+    with pytest.raises(xc.errors.ExplainError):
+        xc.explain(model, image, method="finer-grad-cam", **{value: wrong})
+    assert_nothing_left(model, before)
+
+
+def test_predicting_leaves_nothing_behind(image):
+    model = wrap(TinyNet())
+    before = state_of(model.network)
+    model.predict(image)
+    assert_nothing_left(model, before)
+
+
+# ---- the tape ---------------------------------------------------------------------------------
+
+
+def test_layer_s_output_is_recorded(image):
+    network = TinyNet()
+    model = wrap(network)
+    x = model.preprocess(image)
+    _, outputs = model.record(x, ["stage2"])
+    with torch.no_grad():
+        expected = network.stage2(network.stage1(x.clone()))
+    assert torch.equal(outputs["stage2"], expected)
+
+
+def test_recorded_logits_are_those_of_the_network(image):
+    network = TinyNet()
+    model = wrap(network)
+    x = model.preprocess(image)
+    logits, _ = model.record(x, ["stage2"])
+    with torch.no_grad():
+        assert torch.equal(logits, network(x.clone()))
+
+
+@pytest.mark.parametrize("layer", ["stage1.0", "stage1.1", "stage2.0", "stage2.1", "stage3.1"])
+def test_operation_in_place_above_does_not_reach_the_record(image, layer):
+    """Each is followed by batch norm or an in-place ReLU, which would lift its minimum."""
+    network = TinyNet()
+    model = wrap(network, layer=layer)
+    x = model.preprocess(image)
+    kept = []
+    hook = network.get_submodule(layer).register_forward_hook(
+        lambda module, args, output: kept.append(output.detach().clone())
+    )
+    network(x.clone())
+    hook.remove()
+    _, outputs = model.record(x, [layer])
+    assert outputs[layer].min() < 0
+    assert torch.equal(outputs[layer], kept[0])
+
+
+def test_several_layers_are_recorded_at_once(image):
+    model = wrap(TinyNet())
+    x = model.preprocess(image)
+    _, together = model.record(x, ["stage3", "stage1", "stage2"])
+    for layer in ("stage1", "stage2", "stage3"):
+        _, alone = model.record(x, [layer])
+        assert torch.equal(together[layer], alone[layer])
+
+
+def test_gradients_of_several_layers_are_those_of_each(image):
+    model = wrap(TinyNet())
+    x = model.preprocess(image)
+    layers = ["stage1", "stage2", "stage3"]
+    logits, together = model.record(x, layers)
+    gradients = torch.autograd.grad(logits[0, 0], [together[layer] for layer in layers])
+    for layer, gradient in zip(layers, gradients, strict=True):
+        logits, alone = model.record(x, [layer])
+        (expected,) = torch.autograd.grad(logits[0, 0], alone[layer])
+        torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-9)
+
+
+class Branches(nn.Module):
+    """Two branches side by side, of which neither feeds the other."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.left = nn.Conv2d(3, 4, 3, padding=1)
+        self.right = nn.Conv2d(3, 4, 3, padding=1)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        both = torch.cat([self.left(x).relu(), self.right(x).relu()], dim=1)
+        return self.head(both.mean(dim=(2, 3)))
+
+
+def test_layers_side_by_side_have_gradients(image):
+    model = xc.wrap_model(Branches(), preprocessing=preprocessing())
+    logits, outputs = model.record(model.preprocess(image), ["left", "right"])
+    for layer in ("left", "right"):
+        (gradient,) = torch.autograd.grad(logits[0, 0], outputs[layer], retain_graph=True)
+        assert gradient.any()
+
+
+def test_first_layer_is_a_leaf(image):
+    model = wrap(TinyNet())
+    _, outputs = model.record(model.preprocess(image), ["stage2", "stage3"])
+    assert (outputs["stage2"].is_leaf, outputs["stage3"].is_leaf) == (True, False)
+
+
+def test_nothing_below_the_first_layer_is_in_the_graph(image):
+    model = wrap(TinyNet())
+    x = model.preprocess(image).requires_grad_()
+    logits, _ = model.record(x, ["stage2"])
+    (gradient,) = torch.autograd.grad(logits.sum(), x, allow_unused=True)
+    assert gradient is None
+
+
+def test_layer_that_is_never_reached_is_told(image):
+    class Sometimes(TinyNet):
+        def forward(self, x):
+            maps = self.stage1(x)
+            if x.abs().sum() == 0:  # the example that layers are found with
+                maps = self.stage2(maps)
+                return self.head(self.stage3(maps).mean(dim=(2, 3)))
+            return self.head(maps.mean(dim=(2, 3)).repeat(1, 2)[:, :8])
+
+    model = wrap(Sometimes())
+    with pytest.raises(ModelError, match=r"never reached the layers \['stage2'\]"):
+        explain(model, image, "grad-cam")
+
+
+def test_without_a_tape_nothing_is_recorded(image):
+    model = wrap(TinyNet())
+    assert not model.network(model.preprocess(image)).requires_grad
+
+
+def test_tape_is_not_seen_by_another_thread(image):
+    model = wrap(TinyNet())
+    x = model.preprocess(image)
+    own = tap.Tape(wanted=frozenset(["stage2"]))
+    token = tap._tape.set(own)
+    try:
+        thread = threading.Thread(target=lambda: model.network(x))
+        thread.start()
+        thread.join()
+    finally:
+        tap._tape.reset(token)
+    assert own.outputs == {}
+
+
+def test_passes_of_another_thread_are_not_counted(image):
+    model = wrap(TinyNet())
+    with count_passes() as counter:
+        thread = threading.Thread(target=lambda: model.predict(image))
+        thread.start()
+        thread.join()
+    assert counter.passes == 0
+
+
+def test_pictures_are_counted_and_not_calls(image):
+    model = wrap(TinyNet())
+    with count_passes() as counter:
+        model.logits(model.preprocess(image).repeat(3, 1, 1, 1))
+    assert counter.passes == 3
+
+
+def test_inner_counts_add_to_outer_ones(image):
+    model = wrap(TinyNet())
+    with count_passes() as outer:
+        model.predict(image)
+        with count_passes() as inner:
+            model.predict(image)
+    assert (inner.passes, outer.passes) == (1, 2)
+
+
+def test_count_survives_an_error(image):
+    model = wrap(TinyNet())
+    with count_passes() as outer:
+        with pytest.raises(ZeroDivisionError), count_passes():
+            model.predict(image)
+            raise ZeroDivisionError
+        model.predict(image)
+    assert outer.passes == 2
+
+
+# ---- eight threads ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    """Mix 300 explanations: methods x layers x classes x pictures."""
+    rng = np.random.default_rng(0)
+    chosen = []
+    for index in range(300):
+        method = METHODS[index % len(METHODS)]
+        extra = {"num_samples": 3, "seed": int(rng.integers(3))}
+        is_noisy = xc.METHODS[method].evidence == "noisy gradients"
+        target = int(rng.integers(5))
+        classes = tuple(int(c) for c in rng.permutation([c for c in range(5) if c != target])[:2])
+        chosen.append(
+            {
+                "method": method,
+                "layer": str(rng.choice(["stage1", "stage2", "stage2.0", "stage3"])),
+                "target": target,
+                "classes": classes,
+                "picture": int(rng.integers(6)),
+                "extra": extra if is_noisy else {},
+            }
+        )
+    return chosen
+
+
+def run(model, pictures, job):
+    references = references_for(job["method"], model, job["layer"])
+    if xc.METHODS[job["method"]].compares_with == "classes":
+        references = job["classes"]
+    return xc.explain(
+        model,
+        pictures[job["picture"]],
+        method=job["method"],
+        target=job["target"],
+        references=references,
+        layer=job["layer"],
+        **job["extra"],
+    ).values
+
+
+def test_eight_threads_give_what_one_gives(jobs):
+    model = wrap(TinyNet())
+    pictures = [picture(seed=seed) for seed in range(6)]
+    serial = [run(model, pictures, job) for job in jobs]
+    before = state_of(model.network)
+    barrier = threading.Barrier(8)
+
+    def work(which):
+        barrier.wait()
+        return {index: run(model, pictures, jobs[index]) for index in range(which, 300, 8)}
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(work, which) for which in range(8)]
+        parallel = {index: values for each in done for index, values in each.result().items()}
+    wrong = [index for index in range(300) if not np.array_equal(parallel[index], serial[index])]
+    assert wrong == []
+    assert_nothing_left(model, before)
+
+
+def test_eight_threads_count_their_own_passes():
+    model = wrap(TinyNet())
+
+    def work(which):
+        with count_passes() as counter:
+            for seed in range(which + 1):
+                explain(model, picture(seed=seed), "grad-cam")
+        return counter.passes
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(8))) == list(range(1, 9))
+
+
+# ---- a module in hand -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def module():
+    """Give a module in use: some parts train, one weight is frozen, with a hook and a gradient."""
+    network = TinyNet().train()
+    network.stage1.eval()
+    network.head.bias.requires_grad_(False)
+    network.stage2.register_forward_hook(lambda module, args, output: None)
+    network(torch.randn(2, 3, 20, 28, generator=torch.Generator().manual_seed(0))).sum().backward()
+    return network
+
+
+def with_gradients(network):
+    return {
+        name: None if p.grad is None else p.grad.clone() for name, p in network.named_parameters()
+    }
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "finer-layer-cam", "diffcam", "smooth-grad"])
+def test_wrapping_and_explaining_do_not_change_the_module(module, image, method):
+    before, gradients = state_of(module), with_gradients(module)
+    explain(wrap(module), image, method)
+    assert_same_state(before, state_of(module))
+    for name, gradient in with_gradients(module).items():
+        assert gradient is gradients[name] or torch.equal(gradient, gradients[name])
+
+
+def test_wrapped_module_shares_its_memory(module):
+    model = wrap(module)
+    places = {name: tensor.data_ptr() for name, tensor in module.state_dict().items()}
+    shared = {name: tensor.data_ptr() for name, tensor in model.network.state_dict().items()}
+    assert shared == places
+
+
+def test_wrapped_module_is_evaluated_whatever_its_mode(image):
+    network = TinyNet()
+    expected = explain(wrap(network), image, "grad-cam").values
+    network.train()
+    np.testing.assert_array_equal(explain(wrap(network), image, "grad-cam").values, expected)
+
+
+def test_wrapped_module_takes_no_gradients_for_its_weights(module):
+    assert not any(p.requires_grad for p in wrap(module).network.parameters())
+
+
+def test_module_can_be_trained_on(module, image):
+    wrap(module)
+    module.zero_grad()
+    module(torch.randn(2, 3, 20, 28)).sum().backward()
+    assert module.stage1[0].weight.grad.any()
+
+
+def test_wrapping_again_after_training_is_another_fingerprint(module):
+    before = wrap(module).fingerprint
+    with torch.no_grad():
+        module.head.weight += 1
+    assert wrap(module).fingerprint != before
+
+
+class Keeper:
+    """Keep a layer's output, as a notebook's hook does."""
+
+    def hook(self, module, args, output):
+        self.kept = output
+
+
+def test_module_whose_hook_keeps_an_output_is_wrapped_or_refused_clearly():
+    """Torch refuses to copy a tensor that is no leaf: such a module is told, or works."""
+    network = TinyNet()
+    network.stage2.register_forward_hook(Keeper().hook)
+    network(torch.randn(1, 3, 20, 28))
+    try:
+        wrap(network)
+    except ModelError as error:
+        assert "copied" in str(error)
+
+
+def test_tied_weights_stay_tied(image):
+    network = TinyNet()
+    network.stage3[1].weight = network.stage2[1].weight
+    model = wrap(network)
+    assert model.network.stage3[1].weight is model.network.stage2[1].weight
+
+
+def test_module_on_half_precision_is_explained(image):
+    model = wrap(copy.deepcopy(TinyNet()).to(torch.bfloat16))
+    assert explain(model, image, "grad-cam", target=1).values.dtype == np.float32
+
+
+def test_module_without_weights_is_refused():
+    with pytest.raises(ModelError, match="model 'module' has no weights; give a trained network"):
+        xc.wrap_model(nn.ReLU())
+
+
+def test_class_names_must_match_the_outputs():
+    with pytest.raises(ModelError, match=r"gives \(1, 5\) for one picture, but there are 3 class"):
+        xc.wrap_model(TinyNet(), classes=["a", "b", "c"], preprocessing=preprocessing())
+
+
+def test_layer_without_maps_is_refused():
+    with pytest.raises(ModelError, match="layer 'head' gives no maps"):
+        xc.wrap_model(TinyNet(), layer="head", preprocessing=preprocessing())
+
+
+def test_layer_that_does_not_exist_is_refused():
+    with pytest.raises(ModelError, match="the network has no layer 'stage7'; its children are"):
+        xc.wrap_model(TinyNet(), layer="stage7", preprocessing=preprocessing())
+
+
+def test_input_that_does_not_fit_is_refused():
+    with pytest.raises(ModelError, match=r"cannot take an input of shape \(1, 1, 20, 28\)"):
+        xc.wrap_model(TinyNet(), preprocessing=preprocessing(1))
+
+
+def test_last_stage_is_the_default_layer():
+    model = xc.wrap_model(TinyNet(), preprocessing=preprocessing())
+    assert model.layer == "stage3"

@@ -1,0 +1,201 @@
+"""Models on the pages: the operator's list, weights that are missing, a thousand classes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from streamlit.testing.v1 import AppTest
+
+from tests.ui import steps
+
+BROKEN_LISTS = {
+    "no TOML": ("[birds\n", "not valid TOML"),
+    "unknown key": ("[birds]\ncolour = 1\n", "unknown keys ['colour']"),
+    "missing weights": ('[birds]\nweights = "none.safetensors"\n', "none.safetensors is missing"),
+    "not a table": ("birds = 1\n", "must be a table"),
+}
+
+
+def write_list(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this be the operator's models.toml."""
+    (folder / "list.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("WHYNOT_MODELS", str(folder / "list.toml"))
+
+
+def write_weights(path: Path, architecture: str) -> None:
+    """Write random weights, the same every time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torchvision.models.get_model(architecture, weights=None)
+    save_file(network.state_dict(), path)
+
+
+def photo(height: int, width: int) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+def choose(at: AppTest, name: str) -> AppTest:
+    at.selectbox(key="model").set_value(name)
+    return steps.run(at)
+
+
+# ---- models.toml ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["pages/explain.py", "pages/models.py"])
+@pytest.mark.parametrize("fault", BROKEN_LISTS)
+def test_a_broken_list_gives_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, page: str
+) -> None:
+    text, message = BROKEN_LISTS[fault]
+    write_list(tmp_path, text, monkeypatch)
+    at = steps.run(steps.open_app().switch_page(page))
+    assert any("ist.toml" in each.value and message in each.value for each in at.error)
+
+
+def test_a_list_that_is_not_there_gives_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHYNOT_MODELS", "/nowhere/models.toml")
+    at = steps.open_app()
+    assert any("/nowhere/models.toml" in each.value for each in at.error)
+
+
+@pytest.mark.parametrize("fault", BROKEN_LISTS)
+def test_a_broken_list_leaves_the_bundled_model_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    write_list(tmp_path, BROKEN_LISTS[fault][0], monkeypatch)
+    at = steps.open_app()
+    assert steps.shown_panels(at)
+
+
+def test_a_mended_list_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_list(tmp_path, "[birds\n", monkeypatch)
+    at = steps.open_app()
+    write_list(tmp_path, "", monkeypatch)
+    steps.run(at)
+    assert not at.error
+    assert steps.shown_panels(at)
+
+
+def test_weights_that_do_not_fit_give_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_weights(tmp_path / "small.safetensors", "squeezenet1_1")
+    lines = '[odd]\narchitecture = "torchvision/resnet18"\nweights = "small.safetensors"\n'
+    write_list(tmp_path, lines, monkeypatch)
+    at = choose(steps.open_app(), "odd")
+    assert any("resnet18" in each.value for each in at.error)
+    assert steps.shown_panels(choose(at, "digits"))
+
+
+# ---- weights that are not here -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ["pages/explain.py", "pages/models.py"])
+def test_missing_weights_say_what_to_put_where(at: AppTest, page: str) -> None:
+    at.switch_page(page)
+    steps.run(at)
+    choose(at, "torchvision/resnet18")
+    (message,) = [each.value for each in at.error]
+    for part in ("resnet18-f37072fd.pth", "hub/checkpoints", "models.toml", "no network"):
+        assert part in message
+
+
+def test_after_missing_weights_digits_works_again(at: AppTest) -> None:
+    before = steps.shown_panels(at)
+    choose(at, "torchvision/resnet18")
+    assert not steps.shown_panels(at)
+    choose(at, "digits")
+    assert not at.error
+    assert steps.shown_panels(at) == before
+
+
+def test_models_that_would_be_downloaded_are_marked(at: AppTest) -> None:
+    options = at.selectbox(key="model").options
+    assert options[0] == "digits"
+    assert "torchvision/resnet18 (downloads weights)" in options
+
+
+# ---- a thousand classes --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    write_weights(path, "mobilenet_v3_small")
+    return path
+
+
+@pytest.fixture
+def thousand(
+    random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AppTest:
+    """Give a session with a 1,000-class model of random weights and a picture, H ≠ W."""
+    lines = (
+        '[thousand]\narchitecture = "torchvision/mobilenet_v3_small"\n'
+        f'weights = "{random_weights}"\nsize = 96\nresize_px = 110\n'
+    )
+    write_list(tmp_path, lines, monkeypatch)
+    at = choose(steps.open_app(), "thousand")
+    at.file_uploader[0].set_value(("photo.jpg", photo(120, 200), "image/jpeg"))
+    return steps.run(at)
+
+
+def test_a_thousand_classes_run_end_to_end(thousand: AppTest) -> None:
+    panels = steps.shown_panels(thousand)
+    assert list(panels) == ["finer-grad-cam", "grad-cam", "guided-absolute-grad"]
+    assert not thousand.error
+    assert "200 × 120 px" in steps.texts(thousand)
+
+
+def test_diffcam_without_a_bank_is_explained_away(thousand: AppTest) -> None:
+    assert any("has no reference bank yet" in each.value for each in thousand.info)
+
+
+def test_a_thousand_classes_are_all_on_offer(thousand: AppTest) -> None:
+    target, references = steps.target(thousand), steps.references(thousand)
+    assert len(target.options) == 1000
+    assert len(references.options) == 999
+    assert len(references.value) == 3
+    assert all("%" in option for option in target.options)
+
+
+def test_any_of_a_thousand_classes_can_be_explained(thousand: AppTest) -> None:
+    steps.target(thousand).set_value(999)
+    steps.run(thousand)
+    steps.references(thousand).set_value([0])
+    head = steps.shown_panels(steps.run(thousand))["finer-grad-cam"].head
+    assert "toilet tissue against tench" in head
+
+
+def test_another_model_does_not_take_the_first_ones_classes(thousand: AppTest) -> None:
+    steps.target(thousand).set_value(999)
+    steps.run(thousand)
+    at = choose(thousand, "digits")
+    assert not at.error
+    assert steps.target(at).value in range(10)
+
+
+def test_the_models_page_shows_a_thousand_classes(thousand: AppTest) -> None:
+    thousand.switch_page("pages/models.py")
+    at = steps.run(thousand)
+    assert "1,000" in steps.texts(at)
+    assert at.selectbox(key="model").value == "thousand"
+
+
+def test_the_models_page_lists_the_layers_of_digits(at: AppTest) -> None:
+    at.switch_page("pages/models.py")
+    steps.run(at)
+    layers = at.dataframe[0].value
+    assert list(layers["Layer"][layers["Default"]]) == ["features.5"]
+    assert "14 × 14" in set(layers["Size"])
