@@ -183,6 +183,8 @@ def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]
 
 def percent(probability: float) -> str:
     """Return a probability as people read it."""
-    if 0 < probability < 0.001:
+    if 0 < probability < 0.0005:
         return "< 0.1 %"
+    if 0.9995 <= probability < 1:
+        return "> 99.9 %"
     return f"{probability:.1%}".replace("%", " %")

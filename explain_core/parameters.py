@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -49,17 +50,18 @@ class Parameter:
             if value not in self.choices:
                 raise InputError(f"{self.name} must be one of {list(self.choices)} (got {value!r})")
             return str(value)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise InputError(f"{self.name} must be a number (got {value!r})")
-        if not self.min <= value <= self.max:  # also refuses NaN
+        number = float(value)
+        if not self.min <= number <= self.max:  # also refuses NaN
             raise InputError(
                 f"{self.name} must lie between {self.min:g} and {self.max:g} (got {value!r})"
             )
         if isinstance(self.default, int):
-            if value != int(value):
+            if not number.is_integer():
                 raise InputError(f"{self.name} must be a whole number (got {value!r})")
-            return int(value)
-        return float(value)
+            return int(number)
+        return number
 
 
 def fill_in(

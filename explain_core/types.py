@@ -295,6 +295,16 @@ class ReferenceSet:
                 f"reference set '{self.key}' needs features of shape (n, d) with n >= 1 "
                 f"(got {self.features.shape}); choose at least one reference picture"
             )
+        if not np.issubdtype(self.features.dtype, np.floating):
+            raise InputError(
+                f"reference set '{self.key}' needs features of a floating-point type "
+                f"(got {self.features.dtype}); convert them to float16 or float32"
+            )
+        if not np.isfinite(self.features).all():
+            raise InputError(
+                f"reference set '{self.key}' holds NaN or infinity; leave those pictures out, or "
+                "pool the features again in float32"
+            )
         if len(self.labels) != len(self.features):
             raise InputError(
                 f"reference set '{self.key}' has {len(self.features)} features "

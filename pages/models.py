@@ -11,6 +11,7 @@ from components.page import page_head
 from explain_core import Model
 from explain_core.references.similar import similarity_curve
 
+_CHANNELS = {1: "gray", 3: "colour"}
 _ADDING = """
 List your own weights in `models.toml`, beside `app.py` (or wherever `WHYNOT_MODELS` points):
 
@@ -48,7 +49,7 @@ def _show_card(model: Model) -> None:
     height, width = model.preprocessing.size
     facts = {
         "Classes": f"{model.num_classes:,}",
-        "Input": f"{width} × {height} px, {model.preprocessing.num_channels} channels",
+        "Input": f"{width} × {height} px, {_CHANNELS[model.preprocessing.num_channels]}",
         "Fit": model.preprocessing.fit,
         "Explained layer": model.layer,
         "Reference bank": model.bank or "none",
@@ -60,16 +61,16 @@ def _show_card(model: Model) -> None:
 
 
 def _show_layers(model: Model) -> None:
-    st.subheader("Layers that can be explained")
+    st.markdown("#### Layers that can be explained")
     st.dataframe(
         [
             {
                 "Layer": layer.name,
                 "Maps": layer.num_channels,
                 "Size": f"{layer.size[1]} × {layer.size[0]}",
-                "Default": layer.name == model.layer,
+                "": "explained by default" if layer.name == model.layer else "",
             }
-            for layer in model.layers
+            for layer in reversed(model.layers)
         ],
         hide_index=True,
         height=360,
@@ -77,7 +78,7 @@ def _show_layers(model: Model) -> None:
 
 
 def _show_similarity(model: Model) -> None:
-    st.subheader("How alike are its classes?")
+    st.markdown("#### How alike are its classes?")
     curve = similarity_curve(model)
     if curve is None:
         st.info("This model has no linear head, so its classes have no weights to compare.")
@@ -89,8 +90,9 @@ def _show_similarity(model: Model) -> None:
                 x=[*ranks, *reversed(ranks)],
                 y=[*(curve.mean + curve.std), *reversed(curve.mean - curve.std)],
                 fill="toself",
+                mode="lines",
                 line={"width": 0},
-                opacity=0.3,
+                fillcolor="rgba(128, 128, 128, 0.25)",
                 name="± one standard deviation",
                 hoverinfo="skip",
             ),

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# Tiny networks lose their time to threads that wait for each other. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPO = Path(__file__).resolve().parents[1]
 BROWSER_TESTS = REPO / "tests" / "browser"
 

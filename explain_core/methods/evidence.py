@@ -200,7 +200,7 @@ def _noisy_statistics(
 def _input_gradients(model: Model, x: Tensor, target: int) -> Tensor:
     """Return (N, C, H, W): the gradient of each picture's target logit at its own input."""
     leaf = x.detach().requires_grad_()
-    logits = model.network(leaf)
+    logits = model.network(leaf.clone())  # a network may write into its input
     (gradients,) = torch.autograd.grad(logits[:, target].sum(), leaf)
     return gradients
 

@@ -184,6 +184,8 @@ def render(
         NumericsError: NaN or infinity in the map.
     """
     method = method_named(basis.provenance.method)
+    if signed and not method.can_be_signed:
+        raise InputError(f"method '{method.name}' has no signed view; leave signed out")
     values = fill_in(method.parameters_of("render"), parameters, f"method '{method.name}'")
     recorded = dict(values)
     if isinstance(basis, SpectralBasis):
@@ -191,7 +193,7 @@ def render(
     return render_map(
         basis,
         values,
-        is_signed=method.can_be_signed and (method.is_signed if signed is None else signed),
+        is_signed=method.is_signed if signed is None else signed,
         recorded=recorded,
     )
 

@@ -22,7 +22,8 @@ def reference_weights(logits: Array, references: tuple[int, ...], kind: str) -> 
             references' logits. "released" is what the released code's gradient amounts to: there
             the softmax is inside the graph, and `c_d = π_d (1 + y^d - Σ_j π_j y^j)`.
 
-    Departure: the released code uses the last of these; the paper's formula is the first.
+    Departure: the released code uses the last of these; the paper's formula is the first. It also
+    adds 1e-9 to the references' joint probability, which shows where they are all but impossible.
     """
     if kind == "uniform":
         return np.full(len(references), 1 / len(references))

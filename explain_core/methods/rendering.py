@@ -87,11 +87,13 @@ def render_map(basis: Basis, values: Values, *, is_signed: bool, recorded: Value
         NumericsError: NaN or infinity in the map.
     """
     mixed = RENDERERS[type(basis)](basis, values)
-    require_finite(mixed, f"the {basis.provenance.method} map")
-    shown = mixed if is_signed else relu(mixed)
+    shown = upsample(mixed if is_signed else relu(mixed), basis.geometry.input_size)
+    with np.errstate(over="ignore"):  # told as infinity on the next line
+        shown = shown.astype(np.float32, copy=False)
+    require_finite(shown, f"the {basis.provenance.method} map")
     provenance = basis.provenance
     return SaliencyMap(
-        values=read_only(upsample(shown, basis.geometry.input_size).astype(np.float32, copy=False)),
+        values=read_only(shown),
         is_signed=is_signed,
         provenance=replace(provenance, parameters=(*provenance.parameters, *recorded.items())),
         geometry=basis.geometry,

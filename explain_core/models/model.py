@@ -218,7 +218,8 @@ def wrap_model(
     """Make a model of a module in hand, without changing it.
 
     The module's structure is copied and its weights are shared, so that its mode, hooks and
-    `requires_grad` stay as they are and no memory is spent. Wrap again after training further.
+    `requires_grad` stay as they are and no memory is spent. Its own hooks go along, for they may
+    be part of what it computes. Wrap again after training further.
 
     Args:
         module: returns logits (N, num_classes) for (N, C, H, W).
@@ -230,13 +231,21 @@ def wrap_model(
     Raises:
         ModelError: as `build_model`.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError("TorchScript modules cannot be tapped; give the module it was made from")
     preprocessing = preprocessing or Preprocessing()
     shared: dict[int, object] = {
         id(tensor): nn.Parameter(tensor.detach(), requires_grad=False)
         for tensor in module.parameters()
     }
     shared.update({id(tensor): tensor.detach() for tensor in module.buffers()})
-    network = copy.deepcopy(module, shared)
+    try:
+        network = copy.deepcopy(module, shared)
+    except (RuntimeError, TypeError) as error:
+        raise ModelError(
+            f"{type(module).__name__} cannot be copied ({error}); remove hooks that keep outputs "
+            "and the old weight_norm or spectral_norm first"
+        ) from error
     if classes is None:
         parameter = next(network.parameters(), None)
         if parameter is None:

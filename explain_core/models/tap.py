@@ -68,7 +68,7 @@ def record(
     Args:
         network: with taps at `layers`.
         x: (N, C, H, W), the normalised input.
-        layers: tapped layers; the one that runs first becomes the leaf.
+        layers: tapped layers; the first to run on each branch becomes a leaf.
 
     Returns:
         The logits (N, num_classes), with a graph down to the first of `layers`, and the layers'
@@ -95,7 +95,7 @@ def _make_tap(layer: str):  # type: ignore[no-untyped-def]  # torch types hooks 
         tape = _tape.get()
         if tape is None or layer not in tape.wanted:
             return None
-        if not tape.outputs:
+        if not tape.outputs or not output.requires_grad:
             output = output.detach().requires_grad_()
         tape.outputs[layer] = output
         return output.clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import OrderedDict
 from dataclasses import replace
 from http.client import HTTPException
@@ -28,6 +29,11 @@ PREFIX = "torchvision/"
 _OLD_DENSENET_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 # Heads that only training uses; an operator's file has them or not.
 _TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
+
+_NOT_PLAIN = (
+    "is no file of plain tensors; anything else is refused because it could run code; save the "
+    "weights as safetensors or as a plain state_dict"
+)
 
 
 def torchvision_names() -> tuple[str, ...]:
@@ -77,10 +83,11 @@ def load_torchvision(
     try:
         network.load_state_dict(_loadable(architecture, state), assign=True)
     except RuntimeError as error:
-        summary = str(error).splitlines()
+        details = [line.strip() for line in str(error).splitlines()[1:3]]
+        summary = " ".join(textwrap.shorten(line, 150, placeholder=" …") for line in details)
         raise ModelError(
-            f"the weights for '{name}' do not fit torchvision's {architecture}: "
-            f"{' '.join(line.strip() for line in summary[1:3])}; give weights of this architecture"
+            f"the weights for '{name}' do not fit torchvision's {architecture}: {summary}; "
+            "give weights of this architecture"
         ) from error
 
     categories = tuple(published.meta["categories"])
@@ -109,10 +116,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise ModelError(
-            f"{path.name} is no file of plain tensors; anything else is refused because it could "
-            "run code; save the weights as safetensors or as a plain state_dict"
-        ) from error
+        raise ModelError(f"{path.name} {_NOT_PLAIN}") from error
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise ModelError(f"{path.name} cannot be read as weights: {error}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
@@ -148,6 +152,8 @@ def _published_state(weights: Any, architecture: str) -> dict[str, Tensor]:
             progress=False, check_hash=True, weights_only=True, map_location="cpu"
         )
         return state
+    except UnpicklingError as error:
+        raise ModelError(f"{file.name} {_NOT_PLAIN}") from error
     except (OSError, HTTPException, RuntimeError) as error:  # URLError is an OSError
         raise ModelError(
             f"the weights of torchvision/{architecture} are not on this machine and could not be "

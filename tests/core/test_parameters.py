@@ -83,7 +83,9 @@ def test_zero_is_given_and_not_missing():
 
 
 def test_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"it has no parameter 'gama'; it has \['count', 'gamma'\]"):
+    with pytest.raises(
+        InputError, match=r"it has no parameter 'gama'; it has \['count', 'gamma'\]"
+    ):
         fill_in([GAMMA, COUNT], {"gama": 1.0}, "it")
 
 

@@ -18,7 +18,7 @@ Map = NDArray[np.float64]
 
 
 def forward(network: nn.Module, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Return the logits (num_classes,) and the layer's output (1, K, h, w), in one float64 graph."""
+    """Return logits (num_classes,) and the layer's output (1, K, h, w), in one float64 graph."""
     network = copy.deepcopy(network).double().eval()
     kept = []
 

@@ -137,9 +137,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def thousand(
-    random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AppTest:
+def thousand(random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """Give a session with a 1,000-class model of random weights and a picture, H ≠ W."""
     lines = (
         '[thousand]\narchitecture = "torchvision/mobilenet_v3_small"\n'

@@ -183,7 +183,10 @@ def test_an_empty_map_has_an_empty_scale() -> None:
 
 def test_a_shared_scale_reaches_to_the_largest_of_all() -> None:
     shared = painting.shared_scale([flat(0.25), flat(-2.0, is_signed=True), flat(1.0)])
-    assert shared == {False: Scale(0.0, 2.0, is_shared=True), True: Scale(-2.0, 2.0, is_shared=True)}
+    assert shared == {
+        False: Scale(0.0, 2.0, is_shared=True),
+        True: Scale(-2.0, 2.0, is_shared=True),
+    }
 
 
 def test_without_maps_a_shared_scale_is_empty() -> None:

@@ -88,9 +88,9 @@ def test_generator_moves_on_between_pictures() -> None:
 
 
 def test_global_randomness_is_left_alone() -> None:
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     draw_digit(2, rng())
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
 def test_thicker_pen_leaves_more_ink() -> None:

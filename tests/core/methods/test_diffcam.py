@@ -44,9 +44,7 @@ def test_map_is_that_of_the_linear_system(dtype, count, epsilon):
     features = reference_features(count, 8).astype(np.float32)
     expected = diffcam(activations_of(network, image), features, epsilon)
     references = reference_set(model, features)
-    smap = xc.explain(
-        model, image, method="diffcam", target=0, references=references, lam=epsilon
-    )
+    smap = xc.explain(model, image, method="diffcam", target=0, references=references, lam=epsilon)
     assert_same_map(smap.values, stretch(expected, (20, 28)))
 
 

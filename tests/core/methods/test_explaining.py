@@ -64,16 +64,14 @@ def test_unknown_layer_is_refused(model, image):
 
 @pytest.mark.parametrize("target", [5, -1, "cat", 2.5, True])
 def test_unknown_target_is_refused(model, image, target):
-    with pytest.raises(InputError, match="has no class .*; give an index from 0 to 4"):
+    with pytest.raises(InputError, match=r"has no class .*; give an index from 0 to 4"):
         xc.explain(model, image, method="grad-cam", target=target)
 
 
 @pytest.mark.parametrize("reference", [5, -1, "cat", None, True])
 def test_unknown_reference_is_refused(model, image, reference):
     with pytest.raises(InputError, match="has no class"):
-        xc.explain(
-            model, image, method="finer-grad-cam", target=0, references=(1, reference)
-        )
+        xc.explain(model, image, method="finer-grad-cam", target=0, references=(1, reference))
 
 
 @pytest.mark.parametrize("references", ["12", 1])
@@ -108,9 +106,7 @@ def test_no_reference_at_all_is_refused(model, image):
 
 def test_pictures_are_refused_where_classes_are_compared(model, image):
     with pytest.raises(InputError, match="compares with classes"):
-        xc.explain(
-            model, image, method="finer-grad-cam", target=0, references=reference_set(model)
-        )
+        xc.explain(model, image, method="finer-grad-cam", target=0, references=reference_set(model))
 
 
 def test_only_class_has_nothing_to_compare_with(image):
@@ -142,9 +138,7 @@ def test_class_can_be_named(image):
         classes=["owl", "wren", "jay", "kite", "duck"],
         preprocessing=wrap(TinyNet()).preprocessing,
     )
-    smap = xc.explain(
-        named, image, method="finer-grad-cam", target="owl", references=["kite", 1]
-    )
+    smap = xc.explain(named, image, method="finer-grad-cam", target="owl", references=["kite", 1])
     assert smap.provenance.contrast == xc.Contrast(0, (3, 1))
 
 

@@ -155,9 +155,7 @@ def test_reverse_at_gamma_one_exchanges_the_classes():
         gamma=1.0,
         reverse=True,
     )
-    other = xc.explain(
-        model, image, method="finer-layer-cam", target=1, references=(0,), gamma=1.0
-    )
+    other = xc.explain(model, image, method="finer-layer-cam", target=1, references=(0,), gamma=1.0)
     np.testing.assert_array_equal(one.values, other.values)
 
 

@@ -56,9 +56,7 @@ def test_map_is_that_of_the_stored_gradients(method, dtype, num_channels, stride
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_vanilla_gradient_is_the_gradient_at_the_picture(dtype):
-    smap = xc.explain(
-        wrap(network_of(dtype=dtype)), picture(), method="vanilla-gradient", target=0
-    )
+    smap = xc.explain(wrap(network_of(dtype=dtype)), picture(), method="vanilla-gradient", target=0)
     expected = noisy_gradients.vanilla_gradient(network_of(), network_input(picture()), 0)
     assert_same_map(smap.values, expected)
 

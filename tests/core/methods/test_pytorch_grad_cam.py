@@ -147,9 +147,7 @@ def test_grad_cam_plus_plus_departs_where_gradients_are_small(bench, request):
     model, network, image, x = bench("resnet18", request)
     paper = cams.grad_cam_plus_plus(network, x, "layer4", 7)
     ours = our_map(model, image, "grad-cam++", target=7, layer="layer4")
-    theirs = their_map(
-        grad_cam.GradCAMPlusPlus, network, x, "layer4", ClassifierOutputTarget(7)
-    )
+    theirs = their_map(grad_cam.GradCAMPlusPlus, network, x, "layer4", ClassifierOutputTarget(7))
     assert_same_map(ours, paper)
     assert relative_gap(theirs, paper) > 1e-3
 

@@ -49,9 +49,7 @@ def test_second_ask_gives_the_same_maps(model, image):
     store = EvidenceStore()
     first, second = ask(store, model, image), ask(store, model, image)
     for name in ALL:
-        np.testing.assert_array_equal(
-            xc.render(first[name]).values, xc.render(second[name]).values
-        )
+        np.testing.assert_array_equal(xc.render(first[name]).values, xc.render(second[name]).values)
 
 
 def test_fewer_classes_cost_no_pass(model, image):
@@ -118,9 +116,7 @@ def test_another_layer_is_not_mixed_up(model, image):
     store = EvidenceStore()
     ask(store, model, image)
     references = reference_set(model, layer="stage3")
-    assert_same_as_without_a_store(
-        store, model, image, layer="stage3", reference_set=references
-    )
+    assert_same_as_without_a_store(store, model, image, layer="stage3", reference_set=references)
 
 
 def test_another_picture_is_not_mixed_up(model, image):

@@ -26,7 +26,9 @@ def pairs() -> list[tuple[xc.Image, np.ndarray, np.ndarray]]:
     for seed in range(NUM_PAIRS):
         rng = np.random.default_rng(seed)
         three, _, closing = three_and_eight(rng, SIZE_PX)
-        made.append((image_from_pixels(three), closing, upsample(rng.random((14, 14)), three.shape)))
+        made.append(
+            (image_from_pixels(three), closing, upsample(rng.random((14, 14)), three.shape))
+        )
     return made
 
 

@@ -87,7 +87,9 @@ def test_even_map_recovers_everything():
     model, image = wrap(TinyNet()), picture()
     smap = as_map(model, image, np.full((20, 28), 7.0))
     probability = model.probabilities(model.predict(image))[2]
-    np.testing.assert_allclose(xc.metrics.rcap(model, image, smap, target=2), probability, rtol=1e-5)
+    np.testing.assert_allclose(
+        xc.metrics.rcap(model, image, smap, target=2), probability, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("values", [np.zeros((20, 28)), -random_values()])
@@ -104,15 +106,15 @@ def test_bounds_that_do_not_fit_are_refused(lower_bound, interval):
     model, image = wrap(TinyNet()), picture()
     smap = as_map(model, image, random_values())
     with pytest.raises(InputError, match="interval must divide 100 - lower_bound"):
-        xc.metrics.rcap(
-            model, image, smap, target=0, lower_bound=lower_bound, interval=interval
-        )
+        xc.metrics.rcap(model, image, smap, target=0, lower_bound=lower_bound, interval=interval)
 
 
 def test_map_of_another_size_is_refused():
     model, image = wrap(TinyNet()), picture()
     smap = as_map(model, image, np.ones((28, 20)))
-    with pytest.raises(InputError, match=r"the map is \(28, 20\), but 'module' looks at \(20, 28\)"):
+    with pytest.raises(
+        InputError, match=r"the map is \(28, 20\), but 'module' looks at \(20, 28\)"
+    ):
         xc.metrics.rcap(model, image, smap, target=0)
 
 

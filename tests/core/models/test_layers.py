@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -61,10 +60,10 @@ def random_network(architecture: str) -> nn.Module:
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def family(request: pytest.FixtureRequest) -> Iterator[Model]:
+def family(request: pytest.FixtureRequest) -> Model:
     """Give one architecture after the other, so that one at a time is in memory."""
     size = (224, 224) if request.param in FIXED_SIZE else (160, 128)
-    yield build_model(
+    return build_model(
         random_network(request.param),
         name=request.param,
         classes=[str(index) for index in range(NUM_CLASSES)],

@@ -41,9 +41,7 @@ def test_eigenvalues_through_gram_are_those_through_scatter(count, dim):
     features = reference_features(count, dim)
     through_gram = spectrum_of_features(features)
     through_scatter = spectrum_of_statistics(group_statistics(features))
-    np.testing.assert_allclose(
-        through_gram.eigenvalues, through_scatter.eigenvalues, rtol=1e-9
-    )
+    np.testing.assert_allclose(through_gram.eigenvalues, through_scatter.eigenvalues, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("count", "dim"), [(2, 9), (5, 9), (8, 9)])

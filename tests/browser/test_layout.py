@@ -1,0 +1,53 @@
+"""What fits into the window, in both themes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Dashboard
+
+# Elements that stick out of the window or of the scrolled part of the page.
+STICKING_OUT = """() => {
+  const main = document.querySelector('[data-testid=stMain]');
+  const sides = [document.documentElement, document.body, main];
+  return sides.filter(each => each.scrollWidth > each.clientWidth + 1)
+    .map(each => `${each.tagName} ${each.scrollWidth} > ${each.clientWidth}`);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (1920, 1080)])
+def test_nothing_scrolls_sideways(
+    open_window: Callable[..., Dashboard], width: int, height: int, scheme: str
+) -> None:
+    window = open_window(width, height, scheme)
+    expect(window.page.get_by_text("Network passes in this session")).to_be_visible()
+    window.settle()
+    assert window.page.evaluate(STICKING_OUT) == []
+    window.page.get_by_role("link", name="Models").click()
+    expect(window.page.get_by_role("heading", name="Models", level=1)).to_be_visible()
+    window.settle()
+    assert window.page.evaluate(STICKING_OUT) == []
+
+
+def test_the_theme_follows_the_system(open_window: Callable[..., Dashboard]) -> None:
+    grounds = {}
+    for scheme in ("light", "dark"):
+        window = open_window(scheme=scheme, path="/models")
+        colour = window.page.get_by_test_id("stApp").evaluate(
+            "each => getComputedStyle(each).backgroundColor"
+        )
+        grounds[scheme] = int(colour.removeprefix("rgb(").split(",")[0])
+    assert grounds["light"] > 200
+    assert grounds["dark"] < 60
+
+
+def test_the_models_page_opens_at_its_own_address(open_window: Callable[..., Dashboard]) -> None:
+    window = open_window(path="/models")
+    expect(window.page.get_by_role("heading", name="Models", level=1)).to_be_visible()
+    expect(window.page.get_by_text("Layers that can be explained")).to_be_visible()
