@@ -4,7 +4,7 @@ import streamlit as st
 
 st.set_page_config(
     page_title="WhyNot",
-    page_icon=":material/contrast:",
+    page_icon="assets/icon.png",
     layout="wide",
     initial_sidebar_state=330,
     menu_items={

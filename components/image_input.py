@@ -22,16 +22,17 @@ def image_input(model: Model) -> Image | None:
     """Show the choice of sources and return the picture; None while there is none."""
     folder = _SAMPLES / model.name
     samples = _samples(folder)
-    sources = ["Sample", "Upload", "Draw"] if samples else ["Upload"]
-    source = st.segmented_control(
-        "Picture",
-        sources,
-        default=sources[0],
-        required=True,
-        key=f"{state.SOURCE}-{'-'.join(sources)}",
-        persist_state="session",
-        width="stretch",
-    )
+    source = "Upload"
+    if samples:
+        source = st.segmented_control(
+            "Picture",
+            ["Sample", "Upload", "Draw"],
+            default="Sample",
+            required=True,
+            key=state.SOURCE,
+            persist_state="session",
+            width="stretch",
+        )
     if source == "Sample":
         return _sample(folder, samples)
     if source == "Draw":
@@ -51,7 +52,6 @@ def _sample(folder: Path, samples: dict[str, str]) -> Image:
         format_func=samples.__getitem__,
         key=state.SAMPLE,
         persist_state="session",
-        label_visibility="collapsed",
     )
     return read_image(caching.file_bytes(str(folder / chosen)))
 
@@ -61,8 +61,8 @@ def _upload() -> Image | None:
         "Upload a picture",
         type=_UPLOAD_TYPES,
         key=state.upload_key(),
+        on_change=state.forget_upload_if_removed,
         max_upload_size=MAX_BYTES // 2**20,
-        label_visibility="collapsed",
     )
     kept = state.kept_upload()
     if uploaded is not None and (kept is None or kept.file_id != uploaded.file_id):
@@ -70,13 +70,14 @@ def _upload() -> Image | None:
             kept = state.Upload(uploaded.file_id, read_image(uploaded.getvalue()))
             state.keep_upload(kept)
     if kept is None:
-        st.caption("PNG, JPEG, WebP, BMP or TIFF, up to 64 MB. It stays in this session.")
+        st.caption("Stays in memory, in your session.")
         return None
     image = kept.image
     height, width = image.size
     details = [f"{width} × {height} px", "gray" if image.kind == "gray" else "colour", *image.notes]
     st.caption("In use: " + ", ".join(details))
-    st.button("Remove the picture", on_click=state.forget_upload, icon=":material/close:")
+    if uploaded is None:
+        st.button("Remove the picture", on_click=state.forget_upload, icon=":material/close:")
     return image
 
 

@@ -12,7 +12,7 @@ _DEFAULT = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
 MAX_PANELS = 8
 
 
-def method_picker(model: Model, question: Question) -> list[str]:
+def method_picker(model: Model, question: Question, layer: str) -> list[str]:
     """Show the methods and return the chosen ones that can answer the question."""
     chosen = st.multiselect(
         "Methods, side by side",
@@ -26,25 +26,29 @@ def method_picker(model: Model, question: Question) -> list[str]:
         wrap=True,
         placeholder="Choose at least one method",
     )
-    unfit = {name: reason for name in chosen if (reason := _why_not(model, question, name))}
+    unfit = {name: reason for name in chosen if (reason := _why_not(model, question, layer, name))}
     for reason in dict.fromkeys(unfit.values()):
         names = ", ".join(METHODS[name].title for name, why in unfit.items() if why == reason)
         st.info(f"{names}: {reason}", icon=":material/info:")
     return [name for name in chosen if name not in unfit]
 
 
-def _why_not(model: Model, question: Question, name: str) -> str | None:
+def _why_not(model: Model, question: Question, layer: str, name: str) -> str | None:
     """Return why a method cannot answer the question; None if it can."""
     compares_with = METHODS[name].compares_with
+    pictures = question.reference_set
     if compares_with == "classes" and question.kind == "what varies":
-        return "compares classes, so it has no answer to what varies within one."
-    if compares_with == "classes" and not question.references:
-        return "needs at least one class to compare with."
+        return "left out, for what varies within one class is no contrast of classes."
     if compares_with == "pictures" and model.bank is None:
         return (
-            f"compares with reference pictures, and {model.name} has no reference bank yet. "
-            "The digits model has one."
+            f"left out, for it compares with reference pictures, and {model.name} has no bank of "
+            "them yet. The digits model has one."
         )
-    if compares_with == "pictures" and question.reference_set is None:
-        return "needs at least one class to compare with."
+    if compares_with != "nothing" and question.kind != "what varies" and not question.references:
+        return "left out until a class to compare with is chosen on the left."
+    if compares_with == "pictures" and pictures is not None and pictures.layer != layer:
+        return (
+            f"left out, for the reference pictures are known at layer {pictures.layer} only. "
+            "Choose it under “Layer and method settings”."
+        )
     return None

@@ -21,10 +21,11 @@ def model_picker() -> Model:
     name = st.selectbox(
         "Model",
         list(ready),
-        format_func=lambda each: each if ready[each] else f"{each} (downloads weights)",
+        format_func=lambda each: each if ready[each] else f"{each} ↓",
         key=state.MODEL,
         persist_state="session",
-        help="Bundled, listed in models.toml, or from torchvision. Type to search.",
+        help="Bundled, listed in models.toml, or from torchvision. ↓: downloads its weights "
+        "first. Type to search.",
     )
     return caching.model_named(name)
 

@@ -17,7 +17,12 @@ def shown_errors() -> Iterator[None]:
     try:
         yield
     except ExplainError as error:
-        st.error(sentence(str(error)), icon=":material/error:")
+        show_error(error)
+
+
+def show_error(error: ExplainError) -> None:
+    """Show what went wrong and what to do."""
+    st.error(sentence(str(error)), icon=":material/error:")
 
 
 def show_cautions(cautions: Sequence[Caution]) -> None:
@@ -28,7 +33,8 @@ def show_cautions(cautions: Sequence[Caution]) -> None:
 
 
 def sentence(text: str) -> str:
-    """Return the text with a capital letter and a full stop."""
+    """Return the text with a capital letter, unless it begins with a name, and a full stop."""
     text = text.strip()
+    first, _, _ = text.partition(" ")
     end = "" if text.endswith((".", "!", "?")) else "."
-    return text[:1].upper() + text[1:] + end
+    return (text[:1].upper() + text[1:] if first.isalpha() else text) + end

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from components import state
+from components.wording import scientific
 from explain_core import METHODS
 from explain_core.parameters import Parameter
 from explain_core.types import ParameterValue
-
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Values = dict[str, ParameterValue]
 
@@ -92,13 +91,6 @@ def _widget(parameter: Parameter) -> ParameterValue:
         help=parameter.help,
     )
     return value
-
-
-def scientific(value: float) -> str:
-    """Return a positive number as "10⁻³" or "1.8 · 10⁻³"."""
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
-    return power if mantissa == "1.0" else f"{mantissa} · {power}"
 
 
 def _format(parameter: Parameter) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from components.question_picker import percent
+from components.wording import percent
 from explain_core import Model
 from explain_core.types import Array
 

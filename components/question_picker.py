@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from components import caching, state
+from components.wording import minus, percent
 from explain_core import BankError, Image, Model, ReferenceSet, similar_classes
 from explain_core.references.similar import SimilarBy, SimilarClass
 from explain_core.types import Array
@@ -85,7 +86,7 @@ def _target_picker(model: Model, image: Image, logits: Array) -> int:
     target: int = st.selectbox(
         "Class to explain",
         order,
-        format_func=lambda index: f"{model.classes[index]} — {percent(probabilities[index])}",
+        format_func=lambda index: f"{model.classes[index]} ({percent(probabilities[index])})",
         key=state.per_question("target", model, image),
         persist_state="session",
         help="The most probable class comes first. Type to search by name.",
@@ -116,7 +117,7 @@ def _reference_picker(
         "Compared with",
         others,
         default=[similar.index for similar in suggested],
-        format_func=lambda index: f"{model.classes[index]} — {percent(probabilities[index])}",
+        format_func=lambda index: f"{model.classes[index]} ({percent(probabilities[index])})",
         key=state.per_question("references", model, image, kind, target, by),
         persist_state="session",
         placeholder="Type a class name",
@@ -146,8 +147,8 @@ def _reasons(model: Model, suggested: Sequence[SimilarClass], chosen: Sequence[i
 
 def _score(similar: SimilarClass) -> str:
     if similar.by == "weights":
-        return f"weight cosine {similar.score:+.2f}, rank {similar.rank}"
-    return f"score {similar.score:.1f}, rank {similar.rank}"
+        return f"weight cosine {minus(f'{similar.score:.2f}')}, rank {similar.rank}"
+    return f"score {minus(f'{similar.score:.1f}')}, rank {similar.rank}"
 
 
 def _reference_set(
@@ -170,21 +171,8 @@ def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]
     name = model.classes[target]
     if kind == "what varies":
         return f"What sets this {name} apart from other pictures of {name}?"
+    if kind == "why is" or not references:
+        return f"Why {name}?"
     rivals = [model.classes[index] for index in references]
     listed = " or ".join([", ".join(rivals[:-1]), rivals[-1]] if len(rivals) > 1 else rivals)
-    if not rivals:
-        return f"Why {name}?"
-    return (
-        f"Why {name} and not {listed}?"
-        if kind == "why not"
-        else f"Why {name} rather than {listed}?"
-    )
-
-
-def percent(probability: float) -> str:
-    """Return a probability as people read it."""
-    if 0 < probability < 0.0005:
-        return "< 0.1 %"
-    if 0.9995 <= probability < 1:
-        return "> 99.9 %"
-    return f"{probability:.1%}".replace("%", " %")
+    return f"Why {name} and not {listed}?"

@@ -12,17 +12,20 @@ from components.image_input import image_input
 from components.map_viewer import Look, Panel, look_controls, show_maps
 from components.method_picker import method_picker
 from components.model_picker import layer_picker, model_picker
-from components.notices import show_cautions, shown_errors
+from components.notices import show_cautions, show_error, shown_errors
 from components.page import page_head
-from components.parameter_panel import Values, parameter_widgets, parameters_of, scientific
+from components.parameter_panel import Values, parameter_widgets, parameters_of
 from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
-from explain_core import METHODS, Image, Model, SaliencyMap, render
+from components.wording import number, scientific
+from explain_core import METHODS, ExplainError, Image, Model, SaliencyMap, render
 from explain_core.images.display import to_display
 from explain_core.methods.cautions import basis_cautions, question_cautions
 from explain_core.types import Array, Basis, Contrast, SpectralBasis
 
+_LEAD = "Why this, and why not that?"
 _PICTURE_PX = 480
+_NEEDS_MOST_FIRST = ("classes", "nothing", "pictures")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +42,14 @@ class Asked:
 
 def main() -> None:
     """Lay out the page."""
-    asked = None
-    with st.sidebar, shown_errors():
-        asked = _ask()
-    page_head("Why this, and not that?" if asked is None else asked.question.text)
+    try:
+        with st.sidebar:
+            asked = _ask()
+    except ExplainError as error:
+        page_head(_LEAD)
+        show_error(error)
+        return
+    page_head(_LEAD if asked is None else asked.question.text)
     if asked is None:
         st.info(
             "Give a picture on the left: upload one, or with the digits model take a sample or "
@@ -79,7 +86,7 @@ def _show_picture(asked: Asked) -> list[str]:
     with prediction:
         show_prediction(asked.model, asked.logits)
     with methods:
-        chosen = method_picker(asked.model, asked.question)
+        chosen = method_picker(asked.model, asked.question, asked.layer)
     show_cautions(
         question_cautions(
             asked.model, asked.logits, Contrast(asked.question.target, asked.question.references)
@@ -89,10 +96,15 @@ def _show_picture(asked: Asked) -> list[str]:
 
 
 def _prepared(asked: Asked, methods: Sequence[str]) -> dict[str, Basis]:
-    """Return the methods' bases; where one fails, its message is shown and the others stay."""
+    """Return the methods' bases; where one fails, its message is shown and the others stay.
+
+    Those that need most of a pass come first, so that the others find it done.
+    """
     bases = {}
     place = st.empty()
-    for method in methods:
+    for method in sorted(
+        methods, key=lambda name: _NEEDS_MOST_FIRST.index(METHODS[name].compares_with)
+    ):
         title = METHODS[method].title
 
         def progress(share: float, title: str = title) -> None:
@@ -111,7 +123,7 @@ def _prepared(asked: Asked, methods: Sequence[str]) -> dict[str, Basis]:
                 progress=progress,
             )
     place.empty()
-    return bases
+    return {method: bases[method] for method in methods if method in bases}
 
 
 @st.fragment
@@ -179,9 +191,9 @@ def _pictures(asked: Asked) -> str:
 
 def _meaning(smap: SaliencyMap, compares_with: str) -> tuple[str, str]:
     if smap.is_signed and compares_with == "pictures":
-        return "less than the references", "more"
+        return "has less", "has more"
     if smap.is_signed:
-        return "speaks against", "speaks for"
+        return "against", "for"
     return "none", "most"
 
 
@@ -193,7 +205,7 @@ def _in_words(basis: Basis, smap: SaliencyMap, layer: str) -> str:
         parts.append(f"γ = {shown['gamma']:.2f}{', reversed' if shown['reverse'] else ''}")
         parts.append(f"{shown['weights']} weights")
     if isinstance(basis, SpectralBasis):
-        parts.append(f"λ = {scientific(shown['lam'])} (absolute {shown['lam_absolute']:.2g})")
+        parts.append(f"λ = {scientific(shown['lam'])} (absolute {number(shown['lam_absolute'])})")
         if shown["left_out"]:
             parts.append("the picture itself left out")
     if "p" in shown:

@@ -32,7 +32,7 @@ def main() -> None:
     """Lay out the page."""
     page_head("Models", "The network behind the maps: its input, its layers, its look-alikes.")
     model = None
-    with st.sidebar, shown_errors():
+    with shown_errors(), st.sidebar:
         model = model_picker()
     if model is not None:
         _show_card(model)
@@ -68,7 +68,7 @@ def _show_layers(model: Model) -> None:
                 "Layer": layer.name,
                 "Maps": layer.num_channels,
                 "Size": f"{layer.size[1]} × {layer.size[0]}",
-                "": "explained by default" if layer.name == model.layer else "",
+                "Explained": "by default" if layer.name == model.layer else "",
             }
             for layer in reversed(model.layers)
         ],

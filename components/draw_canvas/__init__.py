@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import streamlit as st
 
 from components import state
 from explain_core.errors import ImageError
+from explain_core.images.display import to_display
 from explain_core.images.drawing import centre_drawing
+from explain_core.images.reading import read_image
 
 _HERE = Path(__file__).parent
 _PREFIX = "data:image/png;base64,"
 _MAX_CHARS = 1_000_000
+_SIDE_PX = 280
 
 _canvas = st.components.v2.component(
     "whynot_draw_canvas",
@@ -51,12 +52,12 @@ def draw_canvas() -> state.Drawing | None:
 def _decode(data_url: str) -> state.Drawing:
     try:
         if not data_url.startswith(_PREFIX) or len(data_url) > _MAX_CHARS:
-            raise ValueError("not a small PNG")
-        encoded = base64.b64decode(data_url.removeprefix(_PREFIX), validate=True)
-        with PIL.Image.open(io.BytesIO(encoded), formats=["PNG"]) as picture:
-            pixels = np.asarray(picture.convert("L"))
-    except (ValueError, OSError, binascii.Error) as error:
+            raise ImageError("not a small PNG")
+        picture = read_image(base64.b64decode(data_url.removeprefix(_PREFIX), validate=True))
+        if picture.size != (_SIDE_PX, _SIDE_PX) or picture.pixels.dtype != np.uint8:
+            raise ImageError("not of the canvas's size")
+    except (ImageError, binascii.Error) as error:
         raise ImageError(
             "the drawing did not arrive whole; clear the canvas and draw again"
         ) from error
-    return state.Drawing(data_url, centre_drawing(pixels))
+    return state.Drawing(data_url, centre_drawing(to_display(picture)[:, :, 0]))

@@ -16,28 +16,30 @@ import streamlit as st
 from components import colours, state
 from components.map_viewer import painting
 from components.map_viewer.painting import Scale
+from components.wording import number
 from explain_core import Image, SaliencyMap
 
 _SHOWN_SIDE_PX = 800
 _SCALES = ("Own", "Shared")
 _EVIDENCE = ("For", "For and against")
-_GRID = """
+_STYLE = """
 <style>
-.st-key-maps { display: grid !important; gap: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 208px), 1fr)); }
-.st-key-maps > div { width: auto !important; min-width: 0; max-width: 26rem; }
-.st-key-maps img { width: 100%; }
-.panel-head { min-height: 4.1rem; line-height: 1.35; }
+.st-key-maps { display: grid !important; gap: 1rem; max-width: calc(%(count)d * 27rem);
+  grid-template-columns: repeat(auto-fit, minmax(min(100%%, 208px), 1fr)); }
+.st-key-maps > div { width: auto !important; min-width: 0; }
+.st-key-maps img { width: 100%%; }
+.panel-head { min-height: %(head)s; line-height: 1.35; }
 .panel-head strong { display: block; }
-.panel-head span { font-size: 0.85rem; opacity: 0.75; }
+.panel-head span { font-size: 0.85rem; opacity: 0.8; }
 .legend { font-size: 0.8rem; line-height: 1.35; }
-.legend-bar { height: 0.6rem; border-radius: 0.2rem; border: 1px solid rgb(128 128 128 / 40%); }
+.legend-bar { height: 0.6rem; border-radius: 0.2rem; border: 1px solid rgb(128 128 128 / 40%%); }
 .legend-row { display: flex; justify-content: space-between; gap: 0.5rem; }
-.legend-row:last-child { opacity: 0.75; }
+.legend-row:last-child { opacity: 0.8; }
 .no-evidence { margin: 0; padding: 0.45rem 0.6rem; font-size: 0.85rem; text-align: center;
-  border: 1px dashed rgb(128 128 128 / 60%); border-radius: 0.3rem; }
+  border: 1px dashed rgb(128 128 128 / 60%%); border-radius: 0.3rem; }
 </style>
 """
+_MANY_PANELS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,8 @@ def look_controls() -> Look:
 def show_maps(image: Image, panels: Sequence[Panel], look: Look, question: str) -> None:
     """Show the panels in a grid that wraps to the window's width."""
     shared = painting.shared_scale([panel.smap for panel in panels])
-    st.html(_GRID)
+    head = "3.9rem" if len(panels) >= _MANY_PANELS else "2.9rem"
+    st.html(_STYLE % {"count": len(panels), "head": head})
     with st.container(key="maps"):
         for panel in panels:
             scale = (
@@ -215,7 +218,7 @@ def _show_panel(image: Image, panel: Panel, look: Look, scale: Scale, question: 
 
 
 def _legend(scale: Scale, colour_map: str, meaning: tuple[str, str]) -> str:
-    low, high = painting.number(scale.low), painting.number(scale.high)
+    low, high = number(scale.low), number(scale.high)
     middle = "0" if scale.low < 0 else ""
     note = "one scale for all" if scale.is_shared else "own scale"
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -11,10 +12,12 @@ import PIL.ImageDraw
 import PIL.ImageFont
 
 from components import colours
+from components.wording import number
 from explain_core import Geometry, Image, SaliencyMap
 from explain_core.images.display import to_display
 from explain_core.types import Array
 
+_FONT = Path(__file__).parents[2] / "assets" / "fonts" / "DejaVuSans.ttf"
 _DIM = 0.35
 _MARGIN_PX = 16
 _BAR_PX = 14
@@ -66,7 +69,8 @@ def overlay(
 
     Args:
         scale: values at its ends and beyond take the colour map's ends.
-        opacity: of the map, in [0, 1].
+        opacity: of the map, in [0, 1]; a signed map fades to nothing towards zero, so that its
+            neutral middle does not veil the picture.
         max_side_px: the picture's longer side is scaled down to this; None keeps full size.
 
     Returns:
@@ -78,10 +82,11 @@ def overlay(
     is_seen = ~np.isnan(values)
     picture[~is_seen] *= _DIM
     if not scale.is_empty:
-        level = (np.nan_to_num(values) - scale.low) / (scale.high - scale.low)
+        level = np.clip((values[is_seen] - scale.low) / (scale.high - scale.low), 0, 1)
         table = colours.lookup_table(colour_map).astype(np.float32)
-        painted = table[np.rint(np.clip(level, 0, 1) * 255).astype(np.intp)]
-        picture[is_seen] += opacity * (painted[is_seen] - picture[is_seen])
+        painted = table[np.rint(level * 255).astype(np.intp)]
+        weight = np.abs(2 * level - 1) if scale.low < 0 else np.ones_like(level)
+        picture[is_seen] += opacity * weight[:, None] * (painted - picture[is_seen])
     return np.rint(picture).astype(np.uint8)
 
 
@@ -102,7 +107,7 @@ def sheet(painted: Array, *, title: str, lines: list[str], scale: Scale, colour_
     """Return a PNG of a painted map with its title, legend and parameters below it."""
     height, width = painted.shape[:2]
     text_px = int(np.clip(width / 32, 12, 40))
-    font = PIL.ImageFont.load_default(text_px)
+    font = PIL.ImageFont.truetype(_FONT, text_px)
     line_px = round(text_px * 1.5)
     texts = [title, *lines]
     wide = max(width, *(int(font.getlength(text)) for text in texts)) + 2 * _MARGIN_PX
@@ -134,8 +139,3 @@ def png(pixels: Array) -> bytes:
     file = io.BytesIO()
     PIL.Image.fromarray(pixels).save(file, format="PNG")
     return file.getvalue()
-
-
-def number(value: float) -> str:
-    """Return a value with three digits, as legends show it."""
-    return "0" if value == 0 else f"{value:.3g}"

@@ -64,7 +64,7 @@ def question_cautions(model: Model, logits: Array, contrast: Contrast) -> tuple[
         found.append(
             Caution(
                 "weak-prediction",
-                f"The model is unsure ({probabilities[predicted]:.0%}): maps of weak predictions "
+                f"The model is unsure ({probabilities[predicted]:.1%}): maps of weak predictions "
                 "are weak evidence.",
             )
         )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
-from explain_core.errors import ModelError
-from explain_core.models.digits_net import DIGITS_MEAN, DIGITS_STD, DigitsNet
+from explain_core.models.digits_net import DIGITS_MEAN, DIGITS_STD, load_digits_net
 from explain_core.models.model import Model, build_model
 from explain_core.models.preprocessing import Preprocessing
 
@@ -20,21 +18,14 @@ DIGITS_PREPROCESSING = Preprocessing(
     std=(DIGITS_STD,),
     fit="letterbox",
     polarity="light-on-dark",
+    border=0.0,
 )
 
 
 def load_digits(layer: str | None = None, device: torch.device | None = None) -> Model:
     """Load the network that reads handwritten digits; see `assets/digits/README.md`."""
-    weights = ASSETS / "digits" / "weights.safetensors"
-    if not weights.is_file():
-        raise ModelError(
-            "the bundled weights assets/digits/weights.safetensors are missing; restore them from "
-            "the repository, or train them: python -m explain_core.datasets.digits train"
-        )
-    network = DigitsNet()
-    network.load_state_dict(load_file(weights))
     return build_model(
-        network,
+        load_digits_net(ASSETS / "digits" / "weights.safetensors"),
         name="digits",
         classes=[str(digit) for digit in range(10)],
         preprocessing=DIGITS_PREPROCESSING,

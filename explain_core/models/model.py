@@ -255,7 +255,13 @@ def wrap_model(
         find_layers(network, example)  # says clearly where the input does not fit
         with torch.no_grad():
             output = network(example)
-        classes = [str(index) for index in range(output.shape[-1])]
+        if not isinstance(output, Tensor) or output.ndim != 2:
+            given = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ModelError(
+                f"model '{name}' gives {given} for one picture; wrap a module that returns logits "
+                "(N, num_classes)"
+            )
+        classes = [str(index) for index in range(output.shape[1])]
     return build_model(
         network, name=name, classes=classes, preprocessing=preprocessing, layer=layer
     )
@@ -268,13 +274,13 @@ def _default_layer(
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(example.shape, generator=generator).to(example)
     for layer in reversed(layers):
-        if layer.num_channels == num_classes:
-            continue
         logits, outputs = record(network, noise, [layer.name])
         (gradient,) = torch.autograd.grad(
-            logits.sum(), outputs[layer.name], allow_unused=True, materialize_grads=True
+            logits[0, 0], outputs[layer.name], allow_unused=True, materialize_grads=True
         )
-        if bool((layer.as_maps(gradient) != 0).any()):
+        is_used = (layer.as_maps(gradient)[0] != 0).any(dim=2).any(dim=1)
+        is_map_per_class = layer.num_channels == num_classes and not is_used[1:].any()
+        if is_used.any() and not is_map_per_class:
             return layer.name
     raise ModelError(
         f"{type(network).__name__} has no layer with maps that its output depends on, so there is "

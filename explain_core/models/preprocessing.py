@@ -26,9 +26,10 @@ class Preprocessing:
         size: (H, W) of the input.
         mean, std: per channel, of pixels in [0, 1]; their length is the number of channels.
         fit: "crop" resizes the shorter side to `resize_px` and cuts out the centre; "letterbox"
-            shows the whole picture on a border of the mean colour; "stretch" distorts.
+            shows the whole picture inside a border; "stretch" distorts.
         resize_px: the shorter side before a crop; None just covers the input.
         interpolation: "bilinear" or "bicubic", antialiased.
+        border: of a letterbox, in [0, 1]; None takes the mean colour.
         polarity: "light-on-dark" turns a picture over whose border is brighter than its middle
             grey, for networks that only know light strokes on a dark ground.
     """
@@ -40,6 +41,7 @@ class Preprocessing:
     resize_px: int | None = None
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     polarity: Literal["as-is", "light-on-dark"] = "as-is"
+    border: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):  # lists become tuples, which can be keys
@@ -97,7 +99,7 @@ def to_pixels(preprocessing: Preprocessing, image: Image) -> Tensor:
     """Return the network's input before normalisation, as a person would see it.
 
     Returns:
-        (1, C, H, W) float32 in [0, 1], on the CPU. Outside the picture: the mean colour.
+        (1, C, H, W) float32 in [0, 1], on the CPU. Outside the picture: the border's colour.
     """
     where = geometry(preprocessing, image.size)
     resized = transforms.resize(
@@ -114,8 +116,10 @@ def to_pixels(preprocessing: Preprocessing, image: Image) -> Tensor:
     resized = resized.expand(1, preprocessing.num_channels, -1, -1)
 
     height, width = preprocessing.size
+    border = preprocessing.border
+    colour = preprocessing.mean if border is None else (border,) * preprocessing.num_channels
     canvas = (
-        torch.tensor(preprocessing.mean, dtype=torch.float32)[:, None, None]
+        torch.tensor(colour, dtype=torch.float32)[:, None, None]
         .expand(-1, height, width)[None]
         .clone()
     )

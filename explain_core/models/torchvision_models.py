@@ -155,9 +155,10 @@ def _published_state(weights: Any, architecture: str) -> dict[str, Tensor]:
     except UnpicklingError as error:
         raise ModelError(f"{file.name} {_NOT_PLAIN}") from error
     except (OSError, HTTPException, RuntimeError) as error:  # URLError is an OSError
+        reason = getattr(error, "reason", error)
         raise ModelError(
             f"the weights of torchvision/{architecture} are not on this machine and could not be "
-            f"downloaded ({error}). Put the file {file.name} into torch's cache "
+            f"downloaded ({reason}). Put the file {file.name} into torch's cache "
             "($TORCH_HOME/hub/checkpoints, by default ~/.cache/torch/hub/checkpoints), or name a "
             f'local file in models.toml: ["torchvision/{architecture}"] weights = "FILE"'
         ) from error

@@ -76,12 +76,15 @@ def test_an_uploaded_jpeg_is_predicted_and_explained(window: Dashboard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
-    [("cut.jpg", jpeg()[:3000]), ("letter.png", b"This is a letter, not a picture.\n" * 9)],
+    ("name", "content", "message"),
+    [
+        ("cut.jpg", jpeg()[:3000], "looks like JPEG but cannot be read"),
+        ("letter.png", b"This is a letter, not a picture.\n" * 9, "is not a picture"),
+    ],
     ids=["truncated JPEG", "text named .png"],
 )
 def test_a_broken_file_gives_a_message_and_the_former_picture_stays(
-    window: Dashboard, name: str, content: bytes
+    window: Dashboard, name: str, content: bytes, message: str
 ) -> None:
     window.press("Upload")
     upload(window, "seven.jpg", jpeg(300, 300))
@@ -89,7 +92,7 @@ def test_a_broken_file_gives_a_message_and_the_former_picture_stays(
     window.settle()
     before = window.source("grad-cam")
     upload(window, name, content)
-    expect(window.page.get_by_test_id("stAlert").first).to_be_visible()
+    expect(window.page.get_by_test_id("stAlert").filter(has_text=message)).to_be_visible()
     window.settle()
     window.expect_prediction("7")
     assert window.source("grad-cam") == before
@@ -157,8 +160,11 @@ def test_a_drawing_is_still_there_after_looking_at_a_sample(window: Dashboard) -
     window.expect_prediction("7")
     canvas = window.page.get_by_role("img", name="Drawing area")
     expect(canvas).to_be_visible()
-    lit = "each => each.getContext('2d').getImageData(0, 0, 280, 280).data.some(v => v > 0 && v < 255)"
-    window.page.wait_for_function(f"each => ({lit})(each)", arg=canvas.element_handle())
+    window.page.wait_for_function(
+        """each => each.getContext("2d").getImageData(0, 0, 280, 280).data
+             .some((value, index) => index % 4 === 0 && value > 128)""",
+        arg=canvas.element_handle(),
+    )
 
 
 # ---- sliders -------------------------------------------------------------------------------
@@ -200,7 +206,7 @@ def test_for_and_against_changes_picture_and_legend(window: Dashboard) -> None:
     expect_changed(window, "diffcam", before)
     legend = window.widget("panel-diffcam").locator(".legend")
     expect(legend).to_contain_text("-")
-    expect(legend).to_contain_text("less than the references")
+    expect(legend).to_contain_text("has less")
 
 
 def test_sliders_can_be_reached_by_tab(window: Dashboard) -> None:
@@ -326,7 +332,7 @@ def test_a_thousand_classes_are_searched_by_name(window: Dashboard) -> None:
     target.click()
     target.fill("zebra")
     window.page.get_by_role("option").filter(has_text="zebra").click()
-    expect(window.page.get_by_role("heading", name="Why zebra rather than")).to_be_visible()
+    expect(window.page.get_by_role("heading", name="Why zebra")).to_be_visible()
 
 
 def test_weights_that_are_missing_are_explained_and_digits_works_again(window: Dashboard) -> None:

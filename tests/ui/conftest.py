@@ -14,7 +14,6 @@ from streamlit.testing.v1 import AppTest
 from components import caching
 from tests.ui.steps import open_app
 
-
 # All sessions of AppTest bear this name, so they share what is kept for one session.
 SESSION = "test session id"
 

@@ -50,7 +50,7 @@ def test_the_layer_survives_switching_pages(at: AppTest) -> None:
 
 def test_an_uploaded_picture_survives_switching_pages(at: AppTest) -> None:
     sample = steps.APP.parent / "assets" / "samples" / "digits" / "five.png"
-    steps.keyed(at.button_group, "source-").set_value("Upload")
+    steps.keyed(at.button_group, "source").set_value("Upload")
     steps.run(at)
     at.file_uploader[0].set_value(("five.png", sample.read_bytes(), "image/png"))
     before = steps.shown_panels(steps.run(at))

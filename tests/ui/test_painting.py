@@ -12,6 +12,7 @@ import pytest
 from components import colours
 from components.map_viewer import painting
 from components.map_viewer.painting import Scale
+from components.wording import number
 from explain_core import Geometry, Image, SaliencyMap
 from explain_core.images.display import to_display
 from explain_core.images.reading import image_from_pixels
@@ -106,14 +107,17 @@ def test_full_opacity_shows_both_ends_of_the_colours() -> None:
     np.testing.assert_array_equal(painted, table[[[0, 255], [255, 0]]])
 
 
-def test_zero_of_a_signed_map_is_the_middle_colour() -> None:
+def test_signed_map_fades_towards_zero() -> None:
     geometry = Geometry((1, 3), (1, 3), (1.0, 1.0), (0.0, 0.0))
     smap = make_map(np.array([[-0.5, 0.0, 2.0]]), geometry, is_signed=True)
-    painted = paint(picture_of(geometry), smap)
+    image = picture_of(geometry)
+    painted = paint(image, smap)
     table = colours.lookup_table(colours.DIVERGING)
-    np.testing.assert_array_equal(painted[0, 1], table[128])
+    bare = image.pixels.astype(np.float64)
+    np.testing.assert_allclose(painted[0, 1], bare[0, 1], atol=0.51)
     np.testing.assert_array_equal(painted[0, 2], table[255])
-    np.testing.assert_array_equal(painted[0, 0], table[round(1.5 / 4 * 255)])
+    expected = 0.75 * bare[0, 0] + 0.25 * table[round(1.5 / 4 * 255)]
+    np.testing.assert_allclose(painted[0, 0], expected, atol=0.51)
 
 
 def test_a_shown_map_lies_where_the_full_one_does() -> None:
@@ -194,10 +198,10 @@ def test_without_maps_a_shared_scale_is_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (0.0983, "0.0983"), (-2, "-2"), (12345.6, "1.23e+04")]
+    ("value", "text"), [(0, "0"), (0.0983, "0.0983"), (-2, "−2"), (4e-10, "4.0 · 10⁻¹⁰")]
 )
 def test_numbers_in_legends(value: float, text: str) -> None:
-    assert painting.number(value) == text
+    assert number(value) == text
 
 
 # ---- the sheet for download ----------------------------------------------------------------

@@ -52,7 +52,7 @@ BROKEN = {
 def uploading(at: AppTest) -> AppTest:
     """Give a session in which the upload is open, with the fast methods only."""
     at.multiselect(key="methods").set_value(["grad-cam", "finer-grad-cam"])
-    steps.keyed(at.button_group, "source-").set_value("Upload")
+    steps.keyed(at.button_group, "source").set_value("Upload")
     return steps.run(at)
 
 
@@ -101,6 +101,9 @@ def test_a_good_file_after_a_broken_one_is_shown(uploading: AppTest) -> None:
 
 def test_a_removed_picture_is_forgotten(uploading: AppTest) -> None:
     upload(uploading, "seven.png", file_of(seven()))
+    for source in ("Sample", "Upload"):
+        steps.keyed(uploading.button_group, "source").set_value(source)
+        steps.run(uploading)
     uploading.button[0].click()
     steps.run(uploading)
     assert not steps.shown_panels(uploading)
@@ -110,7 +113,7 @@ def test_a_removed_picture_is_forgotten(uploading: AppTest) -> None:
 def test_an_upload_is_kept_while_a_sample_is_looked_at(uploading: AppTest) -> None:
     before = steps.shown_panels(upload(uploading, "seven.png", file_of(seven())))
     for source in ("Sample", "Upload"):
-        steps.keyed(uploading.button_group, "source-").set_value(source)
+        steps.keyed(uploading.button_group, "source").set_value(source)
         steps.run(uploading)
     assert steps.shown_panels(uploading) == before
 

@@ -11,8 +11,8 @@ import pytest
 
 from components import draw_canvas
 from components.notices import sentence
-from components.parameter_panel import log_steps, parameters_of, scientific
-from components.question_picker import percent
+from components.parameter_panel import log_steps, parameters_of
+from components.wording import percent, scientific
 from explain_core import METHODS, ImageError
 from explain_core.methods.table import LAM
 

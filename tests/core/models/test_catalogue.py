@@ -140,7 +140,7 @@ def test_the_environment_names_another_file(folder: Path, monkeypatch: pytest.Mo
 
 def test_a_named_file_must_exist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CATALOGUE_VARIABLE, "mdoels.toml")
-    with pytest.raises(ModelError, match="WHYNOT_MODELS names 'mdoels.toml', which is no file"):
+    with pytest.raises(ModelError, match=r"WHYNOT_MODELS names 'mdoels.toml', which is no file"):
         read_catalogue()
 
 
