@@ -61,7 +61,6 @@ def _upload() -> Image | None:
         "Upload a picture",
         type=_UPLOAD_TYPES,
         key=state.upload_key(),
-        on_change=state.forget_upload_if_removed,
         max_upload_size=MAX_BYTES // 2**20,
     )
     kept = state.kept_upload()

@@ -73,12 +73,6 @@ def forget_upload() -> None:
     st.session_state[_UPLOAD_ROUND] = st.session_state.get(_UPLOAD_ROUND, 0) + 1
 
 
-def forget_upload_if_removed() -> None:
-    """Forget the uploaded picture where a person just took its file out of the widget."""
-    if st.session_state.get(upload_key()) is None:
-        st.session_state.pop(_UPLOAD, None)
-
-
 def upload_key() -> str:
     """Return the upload widget's key; it changes when the upload is forgotten."""
     return f"upload-{st.session_state.get(_UPLOAD_ROUND, 0)}"

@@ -132,7 +132,7 @@ def look_controls() -> Look:
 def show_maps(image: Image, panels: Sequence[Panel], look: Look, question: str) -> None:
     """Show the panels in a grid that wraps to the window's width."""
     shared = painting.shared_scale([panel.smap for panel in panels])
-    head = "3.9rem" if len(panels) >= _MANY_PANELS else "2.9rem"
+    head = "4.1rem" if len(panels) >= _MANY_PANELS else "2.9rem"
     st.html(_STYLE % {"count": len(panels), "head": head})
     with st.container(key="maps"):
         for panel in panels:

@@ -205,7 +205,7 @@ def test_for_and_against_changes_picture_and_legend(window: Dashboard) -> None:
     window.press("For and against")
     expect_changed(window, "diffcam", before)
     legend = window.widget("panel-diffcam").locator(".legend")
-    expect(legend).to_contain_text("-")
+    expect(legend).to_contain_text("−")
     expect(legend).to_contain_text("has less")
 
 
