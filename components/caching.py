@@ -27,12 +27,14 @@ class SessionMemory:
         store: evidence.
         bases: by question.
         logits: predictions by picture.
+        messages: what the viewer was sent.
         passes: pictures that networks processed for this session.
     """
 
     store: EvidenceStore = field(default_factory=EvidenceStore)
     bases: BoundedMemory[Basis] = field(default_factory=BoundedMemory)
     logits: BoundedMemory[Array] = field(default_factory=BoundedMemory)
+    messages: BoundedMemory[bytes] = field(default_factory=BoundedMemory)
     passes: int = 0
 
 
@@ -118,6 +120,12 @@ def basis_of(
         )[method]
 
     return _kept(memory, memory.bases, key, prepare)
+
+
+def message_of(key: Hashable, make: Callable[[], bytes]) -> bytes:
+    """Return the viewer's message for a set of bases, made once."""
+    memory = session_memory()
+    return _kept(memory, memory.messages, key, make)
 
 
 def _kept(

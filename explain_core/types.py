@@ -208,6 +208,23 @@ class LayerBasis(Basis):
 
 
 @dataclass(frozen=True, eq=False)
+class ScoreBasis(Basis):
+    """Hold activations and what each channel, laid over the picture, scores.
+
+    Attributes:
+        activations: (K, h, w).
+        target_scores: (K,), `f^c(x * H_k) - f^c(x_b)`.
+        reference_scores: (K,), weighted mean over the reference classes' scores.
+        is_softmax: whether the mixed scores pass a softmax over the channels.
+    """
+
+    activations: Array
+    target_scores: Array
+    reference_scores: Array
+    is_softmax: bool
+
+
+@dataclass(frozen=True, eq=False)
 class SpectralBasis(Basis):
     """Hold the reference scatter's eigenpairs, projected onto the activations.
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 
 from components import caching
 from components.image_input import image_input
-from components.map_viewer import Look, Panel, look_controls, show_maps
+from components.map_viewer import Panel, Settings, show_maps
 from components.method_picker import method_picker
 from components.model_picker import layer_picker, model_picker
 from components.notices import show_cautions, show_error, shown_errors
@@ -17,11 +19,10 @@ from components.page import page_head
 from components.parameter_panel import Values, parameter_widgets, parameters_of
 from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
-from components.wording import number, scientific
-from explain_core import METHODS, ExplainError, Image, Model, SaliencyMap, render
+from explain_core import METHODS, ExplainError, Image, Model, render
 from explain_core.images.display import to_display
 from explain_core.methods.cautions import basis_cautions, question_cautions
-from explain_core.types import Array, Basis, Contrast, SpectralBasis
+from explain_core.types import Array, Basis, Contrast
 
 _LEAD = "Why this, and why not that?"
 _PICTURE_PX = 480
@@ -128,49 +129,81 @@ def _prepared(asked: Asked, methods: Sequence[str]) -> dict[str, Basis]:
 
 @st.fragment
 def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
-    """Show sliders and maps; a slider runs only this part again, which cannot reach a network."""
-    with st.container(border=True):
-        values = parameter_widgets(parameters_of(bases, "render"))
-        look = look_controls()
-    panels = []
-    for method, basis in bases.items():
-        with shown_errors():
-            panels.append(_panel(asked, method, basis, values, look))
-    show_cautions(
-        [
-            caution
-            for method, basis in bases.items()
-            for caution in basis_cautions(basis, _known(method, values))
-        ]
+    """Show the maps; what is set in the viewer runs only this part again, never a network."""
+    cautions = st.container()
+    panels = [_panel(asked, method, basis) for method, basis in bases.items()]
+    settings = show_maps(
+        asked.model,
+        asked.image,
+        panels,
+        parameters_of(bases, "render"),
+        asked.question.text,
     )
-    show_maps(asked.image, panels, look, asked.question.text)
+    with cautions:
+        show_cautions(
+            [
+                caution
+                for method, basis in bases.items()
+                for caution in basis_cautions(basis, settings.of(method))
+            ]
+        )
+    _downloads(asked, panels, settings)
     st.caption(
         f"Network passes in this session: {caching.session_memory().passes}. "
         "Sliders add none: they only mix what is already there."
     )
 
 
-def _panel(asked: Asked, method: str, basis: Basis, values: Values, look: Look) -> Panel:
+def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
     about = METHODS[method]
-    smap = render(basis, signed=look.is_signed and about.can_be_signed, **_known(method, values))
     target = asked.model.classes[asked.question.target]
     subtitle = {
         "nothing": f"for {target}",
         "classes": f"{target} against {_names(asked)}",
         "pictures": f"{target} against {_pictures(asked)}",
     }[about.compares_with]
+    is_of_pictures = about.compares_with == "pictures"
     return Panel(
         name=method,
         title=about.title,
-        smap=smap,
+        basis=basis,
         subtitle=subtitle,
-        parameters=_in_words(basis, smap, asked.layer),
-        meaning=_meaning(smap, about.compares_with),
+        foot=_in_words(basis),
+        meaning={
+            "unsigned": ("none", "most"),
+            "signed": ("has less", "has more") if is_of_pictures else ("against", "for"),
+        },
     )
 
 
-def _known(method: str, values: Values) -> Values:
-    return {p.name: values[p.name] for p in METHODS[method].parameters_of("render")}
+def _downloads(asked: Asked, panels: Sequence[Panel], settings: Settings) -> None:
+    """Offer each map's values as they are set now."""
+    with st.popover("Values (NPY)", icon=":material/download:"):
+        st.caption(
+            "The map on the picture's pixels, float32, not normalised; NaN where the model never "
+            "looked."
+        )
+        for panel in panels:
+
+            def as_npy(panel: Panel = panel) -> bytes:
+                smap = render(
+                    panel.basis,
+                    signed=settings.is_signed and METHODS[panel.name].can_be_signed,
+                    **settings.of(panel.name),
+                )
+                file = io.BytesIO()
+                np.save(file, smap.on_original())
+                return file.getvalue()
+
+            st.download_button(
+                panel.title,
+                as_npy,
+                file_name=f"whynot-{panel.name}.npy",
+                mime="application/octet-stream",
+                key=f"npy-{panel.name}",
+                on_click="ignore",
+                type="tertiary",
+            )
 
 
 def _names(asked: Asked) -> str:
@@ -189,30 +222,18 @@ def _pictures(asked: Asked) -> str:
     return f"{what} ({count:,} pictures)"
 
 
-def _meaning(smap: SaliencyMap, compares_with: str) -> tuple[str, str]:
-    if smap.is_signed and compares_with == "pictures":
-        return "has less", "has more"
-    if smap.is_signed:
-        return "against", "for"
-    return "none", "most"
-
-
-def _in_words(basis: Basis, smap: SaliencyMap, layer: str) -> str:
-    """Return the parameters that took effect, for a panel's foot."""
-    shown = dict(smap.provenance.parameters)
+def _in_words(basis: Basis) -> str:
+    """Return what took effect besides the sliders, for a panel's foot."""
+    shown = dict(basis.provenance.parameters)
     parts = []
-    if "gamma" in shown:
-        parts.append(f"γ = {shown['gamma']:.2f}{', reversed' if shown['reverse'] else ''}")
+    if "weights" in shown:
         parts.append(f"{shown['weights']} weights")
-    if isinstance(basis, SpectralBasis):
-        parts.append(f"λ = {scientific(shown['lam'])} (absolute {number(shown['lam_absolute'])})")
-        if shown["left_out"]:
-            parts.append("the picture itself left out")
-    if "p" in shown:
-        parts.append(f"p = {shown['p']:.0f} %")
+    if shown.get("left_out"):
+        parts.append("the picture itself left out")
     if "num_samples" in shown:
         parts.append(f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}, seed {shown['seed']}")
-    parts.append(f"layer {layer}" if smap.provenance.layer != "input" else "input gradient")
+    layer = basis.provenance.layer
+    parts.append("input gradient" if layer == "input" else f"layer {layer}")
     return " · ".join(parts)
 
 

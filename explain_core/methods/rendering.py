@@ -21,6 +21,7 @@ from explain_core.types import (
     LinearBasis,
     ParameterValue,
     SaliencyMap,
+    ScoreBasis,
     SpectralBasis,
     StaticBasis,
     read_only,
@@ -47,6 +48,15 @@ def render_layer(basis: LayerBasis, values: Values) -> Array:
     return cast(Array, np.einsum("khw,khw->hw", np.maximum(mixed, 0), basis.activations))
 
 
+def render_score(basis: ScoreBasis, values: Values) -> Array:
+    """Return `Σ_k α_k A_k` with `α = f^c - γ f^d` (Finer-CAM on Score-CAM), through a softmax."""
+    weights = _contrast(basis.target_scores, basis.reference_scores, values)
+    if basis.is_softmax:
+        weights = np.exp(weights - weights.max())
+        weights = weights / weights.sum()
+    return np.tensordot(weights, basis.activations, axes=1)
+
+
 def render_spectral(basis: SpectralBasis, values: Values) -> Array:
     """Return `Σ_i a_i/(s_i+λ) B_i + B_rest/λ` (DiffCAM, eq. 6-7) for `λ = lam * lam_unit`."""
     lam = float(values["lam"]) * basis.lam_unit
@@ -70,6 +80,7 @@ RENDERERS: Mapping[type[Basis], Callable[[Any, Values], Array]] = {
     StaticBasis: render_static,
     LinearBasis: render_linear,
     LayerBasis: render_layer,
+    ScoreBasis: render_score,
     SpectralBasis: render_spectral,
     GuidedBasis: render_guided,
 }

@@ -145,6 +145,8 @@ def _num_bytes(value: object) -> int:
     """Return the bytes in an array, or in all arrays that an object or a mapping holds."""
     if isinstance(value, np.ndarray):
         return value.nbytes
+    if isinstance(value, bytes):
+        return len(value)
     if isinstance(value, Mapping):
         return sum(_num_bytes(each) for each in value.values())
     return sum(_num_bytes(each) for each in getattr(value, "__dict__", {}).values())

@@ -1,0 +1,240 @@
+"""What the page is sent: one block of bytes, a JSON header with the arrays behind it.
+
+Layout: the header's length (uint32, little-endian), the header (UTF-8), then the arrays' bytes,
+which the header describes (type, shape, offset). Large arrays are sent as 16-bit steps per slice
+of their first axis, `value = low + step * stored`: half the bytes of float32 with an error of
+1/131070 of the slice's range, where float16 would lose small gradients.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from components import colours
+from explain_core import METHODS, Geometry, Image
+from explain_core.images.display import to_display
+from explain_core.parameters import Parameter
+from explain_core.types import (
+    Array,
+    Basis,
+    GuidedBasis,
+    LayerBasis,
+    LinearBasis,
+    ScoreBasis,
+    SpectralBasis,
+    StaticBasis,
+)
+
+MAX_SIDE_PX = 1024
+_JPEG_QUALITY = 92
+_LOSSLESS_BELOW_PX = 512
+_DEEP = np.dtype(np.uint16)
+
+
+@dataclass
+class Message:
+    """Collect arrays while the header is written; `header` refers to them by index."""
+
+    described: list[dict[str, Any]] = field(default_factory=list)
+    chunks: list[bytes] = field(default_factory=list)
+
+    def add(self, array: Array, steps: Array | None = None, lows: Array | None = None) -> int:
+        """Add an array as it is; return its index."""
+        array = np.ascontiguousarray(array)
+        description: dict[str, Any] = {
+            "type": array.dtype.str[1:],
+            "shape": array.shape,
+            "offset": sum(len(chunk) for chunk in self.chunks),
+            "num_bytes": array.nbytes,
+        }
+        if steps is not None and lows is not None:
+            description |= {"steps": steps.tolist(), "lows": lows.tolist()}
+        self.described.append(description)
+        self.chunks.append(array.tobytes())
+        return len(self.described) - 1
+
+    def add_quantised(self, array: Array) -> int:
+        """Add an array as 16-bit steps per slice of its first axis; return its index."""
+        flat = array.reshape(len(array), -1).astype(np.float64)
+        lows = flat.min(axis=1)
+        steps = (flat.max(axis=1) - lows) / 65535
+        safe = np.where(steps > 0, steps, 1)
+        stored = np.rint((flat - lows[:, None]) / safe[:, None]).astype(np.uint16)
+        return self.add(stored.reshape(array.shape), steps, lows)
+
+    def packed(self, header: Mapping[str, Any]) -> bytes:
+        """Return the whole message."""
+        text = json.dumps({**header, "arrays": self.described}, allow_nan=False).encode()
+        return b"".join([struct.pack("<I", len(text)), text, *self.chunks])
+
+
+def pack(
+    panels: Sequence[Mapping[str, Any]],
+    bases: Sequence[Basis],
+    *,
+    image: Image,
+    seen: Array,
+    parameters: Sequence[Parameter],
+    question: str,
+) -> bytes:
+    """Return the message for the viewer.
+
+    Args:
+        panels: what is said about each map: name, title, subtitle, foot, meaning.
+        bases: one per panel.
+        image: the picture.
+        seen: (H, W) or (H, W, 3) uint8, the network's own input as a person would see it.
+        parameters: those that sliders drive.
+        question: shown in exports.
+    """
+    message = Message()
+    header = {
+        "question": question,
+        "picture": _picture(message, image),
+        "input": {"file": message.add(_encoded(seen)), "size": seen.shape[:2]},
+        "geometry": _geometry(bases[0].geometry),
+        "parameters": [_parameter(parameter) for parameter in parameters],
+        "colours": {
+            name: message.add(colours.lookup_table(name))
+            for name in (*colours.SEQUENTIAL, colours.DIVERGING)
+        },
+        "labels": {name: colours.label(name) for name in colours.SEQUENTIAL},
+        "diverging": colours.DIVERGING,
+        "panels": [
+            {**panel, **_basis(message, basis)} for panel, basis in zip(panels, bases, strict=True)
+        ],
+    }
+    return message.packed(header)
+
+
+def _picture(message: Message, image: Image) -> dict[str, Any]:
+    """Return the picture as the screen needs it; deep gray pictures keep their depth."""
+    described: dict[str, Any] = {"size": image.size, "white": image.white, "is_deep": False}
+    shown = to_display(image, MAX_SIDE_PX)
+    described["shown_size"] = shown.shape[:2]
+    if image.pixels.dtype == _DEEP and image.pixels.ndim == 2:
+        deep = image.pixels
+        if shown.shape[:2] != image.size:
+            whole = PIL.Image.fromarray(image.pixels.astype(np.float32))
+            small = whole.resize(shown.shape[1::-1], PIL.Image.Resampling.BOX)
+            deep = np.rint(np.asarray(small)).astype(_DEEP)
+        return described | {"is_deep": True, "pixels": message.add(deep)}
+    return described | {"file": message.add(_encoded(shown))}
+
+
+def _encoded(pixels: Array) -> Array:
+    """Return the bytes of a PNG, for large pictures of a JPEG, as (n,) uint8."""
+    file = io.BytesIO()
+    picture = PIL.Image.fromarray(pixels)
+    if max(picture.size) <= _LOSSLESS_BELOW_PX:
+        picture.save(file, format="PNG")
+    else:
+        picture.save(file, format="JPEG", quality=_JPEG_QUALITY)
+    return np.frombuffer(file.getvalue(), np.uint8)
+
+
+def _geometry(geometry: Geometry) -> dict[str, Any]:
+    return asdict(geometry) | {"seen_box": geometry.seen_box()}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "label": parameter.label,
+        "help": parameter.help,
+        "default": parameter.default,
+        "is_switch": isinstance(parameter.default, bool),
+        "unit": parameter.unit,
+        **(
+            {}
+            if isinstance(parameter.default, bool)
+            else {
+                "min": parameter.min,
+                "max": parameter.max,
+                "step": parameter.step,
+                "is_log": parameter.scale == "log",
+            }
+        ),
+    }
+
+
+def _basis(message: Message, basis: Basis) -> dict[str, Any]:
+    method = METHODS[basis.provenance.method]
+    kind, numbers, arrays = _KINDS[type(basis)](message, basis)
+    return {
+        "kind": kind,
+        "size": basis.geometry.input_size,
+        "numbers": numbers,
+        "fields": arrays,
+        "knows": [parameter.name for parameter in method.parameters_of("render")],
+        "can_be_signed": method.can_be_signed,
+    }
+
+
+Packed = tuple[str, dict[str, float | bool], dict[str, int]]
+
+
+def _static(message: Message, basis: StaticBasis) -> Packed:
+    return "static", {}, {"map": message.add_quantised(basis.map[None])}
+
+
+def _linear(message: Message, basis: LinearBasis) -> Packed:
+    arrays = {
+        "maps": message.add(basis.maps.astype(np.float32)),
+        "weights": message.add(basis.weights.astype(np.float64)),
+    }
+    return "linear", {}, arrays
+
+
+def _layer(message: Message, basis: LayerBasis) -> Packed:
+    names = ("activations", "target_gradient", "reference_gradient")
+    return "layer", {}, {name: message.add_quantised(getattr(basis, name)) for name in names}
+
+
+def _score(message: Message, basis: ScoreBasis) -> Packed:
+    arrays = {
+        "activations": message.add_quantised(basis.activations),
+        "target_scores": message.add(basis.target_scores.astype(np.float64)),
+        "reference_scores": message.add(basis.reference_scores.astype(np.float64)),
+    }
+    return "score", {"is_softmax": basis.is_softmax}, arrays
+
+
+def _spectral(message: Message, basis: SpectralBasis) -> Packed:
+    arrays = {
+        "eigenvalues": message.add(basis.eigenvalues.astype(np.float64)),
+        "coefficients": message.add(basis.coefficients.astype(np.float64)),
+        "projections": message.add(basis.projections.astype(np.float32)),
+        "rest": message.add(basis.rest.astype(np.float64)),
+    }
+    return "spectral", {"lam_unit": basis.lam_unit}, arrays
+
+
+def _guided(message: Message, basis: GuidedBasis) -> Packed:
+    flat = basis.variance.reshape(len(basis.variance), -1)
+    ranks = np.stack([np.searchsorted(np.sort(channel), channel) for channel in flat])
+    dtype = np.uint16 if flat.shape[1] <= np.iinfo(np.uint16).max else np.uint32
+    arrays = {
+        "mean_absolute": message.add_quantised(basis.mean_absolute),
+        "variance": message.add_quantised(basis.variance),
+        "ranks": message.add(ranks.reshape(basis.variance.shape).astype(dtype)),
+    }
+    return "guided", {}, arrays
+
+
+_KINDS: Mapping[type[Basis], Callable[[Message, Any], Packed]] = {
+    StaticBasis: _static,
+    LinearBasis: _linear,
+    LayerBasis: _layer,
+    ScoreBasis: _score,
+    SpectralBasis: _spectral,
+    GuidedBasis: _guided,
+}
