@@ -8,6 +8,7 @@ is released, so that numbers and downloads agree with what is seen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import streamlit as st
 
 from components import caching, state
 from components.map_viewer.packing import pack
-from explain_core import METHODS, Image, Model
+from explain_core import METHODS, Image, InputError, Model
 from explain_core.parameters import Parameter
 from explain_core.types import Basis, ParameterValue
 
@@ -153,6 +154,10 @@ def _settings(told: Mapping[str, Any] | None, parameters: Sequence[Parameter]) -
 
 
 def _checked(told: object, parameters: Sequence[Parameter], defaults: Values) -> Values:
-    if not isinstance(told, Mapping):
-        return defaults
-    return defaults | {p.name: p.check(told[p.name]) for p in parameters if p.name in told}
+    """Return the told values, with the default for what is missing or does not fit."""
+    values = dict(defaults)
+    for parameter in parameters:
+        if isinstance(told, Mapping) and parameter.name in told:
+            with suppress(InputError):
+                values[parameter.name] = parameter.check(told[parameter.name])
+    return values

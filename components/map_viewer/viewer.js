@@ -4,12 +4,17 @@
 
 const remembered = new Map(); // what a person set, for as long as this browser tab lives
 const MAX_ZOOM = 16;
-const CONTOUR_LEVELS = [0.25, 0.5, 0.75];
+const CONTOUR_LEVELS = {
+  "50": "at 50 %",
+  "25,50,75": "at 25, 50, 75 %",
+  "10,20,30,40,50,60,70,80,90": "every 10 %",
+};
 const LEAST_OVERLAY_PX = 224;
 
 const LOOK = {
   opacity: 60,
   drawing: "Heat map",
+  levels: "25,50,75",
   top: 100,
   scale: "Own",
   colours: "Cividis",
@@ -132,7 +137,11 @@ class Viewer {
     const items = [
       this.control({ name: "opacity", label: "Opacity", min: 0, max: 100, step: 1, unit: "%", help: "Of the map over the picture." }, look),
       this.control({ name: "top", label: "Show top", min: 1, max: 100, step: 1, unit: "%", help: "Only the pixels with the largest values." }, look),
-      choice("Drawing", ["Heat map", "Contours", "Both"], look, "drawing", change),
+      choice("Drawing", ["Heat map", "Contours", "Both"], look, "drawing", () => {
+        this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
+        change();
+      }),
+      Object.assign(select("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
       choice("Scale", ["Own", "Shared"], look, "scale", change, "Own: colours span each map's own range. Shared: the same colour is the same value in every map."),
       select("Colours", this.header.labels, look, "colours", change),
       signed && choice("Evidence", ["For", "For and against"], look, "evidence", change, "For and against: blue shows what speaks against, or what the picture has less of."),
@@ -144,6 +153,7 @@ class Viewer {
       this.buttons(),
     ];
     this.looks.replaceChildren(...items.filter(Boolean));
+    this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
   }
 
   buttons() {
@@ -161,7 +171,23 @@ class Viewer {
     const save = make("button", { type: "button", textContent: "PNG of all", title: "All maps with legends, question and parameters." });
     save.addEventListener("click", () => this.saveAll());
     row.append(hide, reset, ...(this.header.panels.length > 1 ? [swipe] : []), save);
+    if (this.header.picture.is_deep) row.append(...this.windowButtons());
     return row;
+  }
+
+  windowButtons() {
+    const drag = make("button", { type: "button", textContent: "Window by dragging", title: "Dragging across changes the contrast, up and down the brightness; Shift and dragging does so too. The map stays as it is." });
+    drag.setAttribute("aria-pressed", "false");
+    drag.addEventListener("click", () => {
+      this.isWindowing = !this.isWindowing;
+      drag.setAttribute("aria-pressed", String(this.isWindowing));
+    });
+    const reset = make("button", { type: "button", textContent: "Reset window" });
+    reset.addEventListener("click", () => {
+      this.state.window = null;
+      this.loadPicture();
+    });
+    return [drag, reset];
   }
 
   // ---- the picture ---------------------------------------------------------------------------
@@ -450,7 +476,7 @@ class Panel {
     this.overlay.getContext("2d").putImageData(this.image, 0, 0);
     this.overlay.style.opacity = look.opacity / 100;
     this.place(this.overlay);
-    this.paintLines(high, isSigned, look.drawing !== "Heat map");
+    this.paintLines(values, [height, width], high, isSigned, look.drawing !== "Heat map");
     this.paintLegend(name, high, isSigned, shared !== null);
     this.foot.textContent = [this.settings(), this.about.foot].filter(Boolean).join(" · ");
     this.stage.setAttribute("aria-label", `${title}, ${subtitle}: ${high > 0 ? `values up to ${number(high)}` : "no positive evidence"}`);
@@ -471,15 +497,15 @@ class Panel {
     Object.assign(element.style, { top, left, height: tall, width: wide });
   }
 
-  paintLines(high, isSigned, isShown) {
-    const [height, width] = this.about.size;
+  /** Contour lines of the map's `values` at the overlay's own size (height, width). */
+  paintLines(values, [height, width], high, isSigned, isShown) {
     this.lines.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.lines.replaceChildren();
     if (!isShown || high <= 0) return;
-    const levels = CONTOUR_LEVELS.flatMap((share) => (isSigned ? [share, -share] : [share]));
-    for (const share of levels) {
-      const values = share > 0 ? this.map : this.map.map((value) => -value);
-      const d = contour(values, this.about.size, Math.abs(share) * high);
+    const chosen = this.viewer.state.look.levels.split(",").map((percent) => percent / 100);
+    const against = isSigned ? values.map((value) => -value) : null;
+    for (const share of chosen.flatMap((each) => (isSigned ? [each, -each] : [each]))) {
+      const d = contour(share > 0 ? values : against, [height, width], Math.abs(share) * high);
       for (const kind of ["halo", share > 0 ? "line" : "line against"]) this.lines.append(svg("path", { d, class: kind }));
     }
     this.place(this.lines);
@@ -569,7 +595,7 @@ class Panel {
     context.globalAlpha = 1;
     if (this.lines.childElementCount) {
       const [left, top, wide, tall] = box(this.lines);
-      const [h, w] = this.about.size;
+      const [, , w, h] = this.lines.getAttribute("viewBox").split(" ").map(Number);
       for (const path of this.lines.children) {
         const scaled = new Path2D();
         scaled.addPath(new Path2D(path.getAttribute("d")), new DOMMatrix([wide / w, 0, 0, tall / h, left, top]));
@@ -661,7 +687,7 @@ function watch(stage, viewer) {
       const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
       const distance = ([a, b]) => Math.hypot(a - other[0], b - other[1]) || 1e-6;
       viewer.zoomAt(distance([x, y]) / distance(before), (x + other[0]) / 2, (y + other[1]) / 2);
-    } else if (event.shiftKey && viewer.state.window && !viewer.isInputView) {
+    } else if ((event.shiftKey || viewer.isWindowing) && viewer.state.window && !viewer.isInputView) {
       viewer.moveWindow(x - before[0], y - before[1]);
     } else {
       viewer.pan(x - before[0], y - before[1]);
