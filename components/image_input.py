@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from components import caching, state
 from components.draw_canvas import draw_canvas
 from components.notices import shown_errors
-from explain_core import Image, Model, read_image
+from explain_core import Image, ImageError, Model, read_image
 from explain_core.images.reading import MAX_BYTES
 
 _SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
 _FIRST_SAMPLE = "three-almost-eight.png"
-_UPLOAD_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif", "pgm", "ppm"]
 
 
 def image_input(model: Model) -> Image | None:
@@ -38,6 +38,7 @@ def image_input(model: Model) -> Image | None:
     if source == "Draw":
         with shown_errors():
             drawing = draw_canvas()
+            st.caption("Centred and scaled before it is read, as the digits it learnt from.")
             return drawing.image if drawing is not None else None
         return None
     return _upload()
@@ -59,25 +60,31 @@ def _sample(folder: Path, samples: dict[str, str]) -> Image:
 def _upload() -> Image | None:
     uploaded = st.file_uploader(
         "Upload a picture",
-        type=_UPLOAD_TYPES,
         key=state.upload_key(),
         max_upload_size=MAX_BYTES // 2**20,
     )
     kept = state.kept_upload()
     if uploaded is not None and (kept is None or kept.file_id != uploaded.file_id):
         with shown_errors():
-            kept = state.Upload(uploaded.file_id, read_image(uploaded.getvalue()))
+            kept = _read(uploaded)
             state.keep_upload(kept)
     if kept is None:
-        st.caption("Stays in memory, in your session.")
+        st.caption("PNG, JPEG, WebP, BMP or TIFF. It stays in memory, in your session.")
         return None
     image = kept.image
     height, width = image.size
     details = [f"{width} × {height} px", "gray" if image.kind == "gray" else "colour", *image.notes]
-    st.caption("In use: " + ", ".join(details))
+    st.caption(f"In use: {kept.name}, {', '.join(details)}")
     if uploaded is None:
         st.button("Remove the picture", on_click=state.forget_upload, icon=":material/close:")
     return image
+
+
+def _read(uploaded: UploadedFile) -> state.Upload:
+    try:
+        return state.Upload(uploaded.file_id, uploaded.name, read_image(uploaded.getvalue()))
+    except ImageError as error:
+        raise ImageError(f"{uploaded.name}: {error}") from error
 
 
 def _samples(folder: Path) -> dict[str, str]:

@@ -8,7 +8,8 @@ from components import state
 from components.question_picker import Question
 from explain_core import METHODS, Model
 
-_DEFAULT = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
+_WITH_BANK = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
+_WITHOUT_BANK = ["finer-grad-cam", "finer-layer-cam", "grad-cam", "guided-absolute-grad"]
 MAX_PANELS = 8
 
 
@@ -17,9 +18,9 @@ def method_picker(model: Model, question: Question, layer: str) -> list[str]:
     chosen = st.multiselect(
         "Methods, side by side",
         list(METHODS),
-        default=_DEFAULT,
+        default=_WITHOUT_BANK if model.bank is None else _WITH_BANK,
         format_func=lambda name: METHODS[name].title,
-        key=state.METHODS,
+        key=f"{state.METHODS}-{model.bank or 'no-bank'}",
         persist_state="session",
         max_selections=MAX_PANELS,
         select_all=False,
@@ -38,17 +39,17 @@ def _why_not(model: Model, question: Question, layer: str, name: str) -> str | N
     compares_with = METHODS[name].compares_with
     pictures = question.reference_set
     if compares_with == "classes" and question.kind == "what varies":
-        return "left out, for what varies within one class is no contrast of classes."
+        return "left out: it compares classes, and this question stays within one."
     if compares_with == "pictures" and model.bank is None:
         return (
-            f"left out, for it compares with reference pictures, and {model.name} has no bank of "
+            f"left out: it compares with reference pictures, and {model.name} has no bank of "
             "them yet. The digits model has one."
         )
     if compares_with != "nothing" and question.kind != "what varies" and not question.references:
         return "left out until a class to compare with is chosen on the left."
     if compares_with == "pictures" and pictures is not None and pictures.layer != layer:
         return (
-            f"left out, for the reference pictures are known at layer {pictures.layer} only. "
+            f"left out: the reference pictures are known at layer {pictures.layer} only. "
             "Choose it under “Layer and method settings”."
         )
     return None

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from components import caching, state
-from components.wording import minus, percent
+from components.wording import minus, percent, short
 from explain_core import BankError, Image, Model, ReferenceSet, similar_classes
 from explain_core.references.similar import SimilarBy, SimilarClass
 from explain_core.types import Array
@@ -27,10 +27,10 @@ _KIND_HELP = (
     "**Why not that?** Against the classes you choose. "
     "**What varies?** What sets this picture apart from others of its own class."
 )
-_BY: dict[SimilarBy, str] = {"weights": "similar weights", "logits": "nearest score"}
+_BY: dict[SimilarBy, str] = {"weights": "similar weights", "logits": "nearest logit"}
 _BY_HELP = (
     "**Similar weights:** cosine of the classifier's weight vectors, the same for every picture. "
-    "**Nearest score:** the classes that this picture scores highest for."
+    "**Nearest logit:** the classes whose outputs for this picture are highest."
 )
 _NUM_SUGGESTED: dict[Kind, int] = {"why is": 3, "why not": 1, "what varies": 0}
 
@@ -56,13 +56,14 @@ class Question:
 
 def question_picker(model: Model, image: Image, logits: Array) -> Question:
     """Show the question's widgets and return the question."""
+    kinds = [kind for kind in _KINDS if model.bank is not None or kind != "what varies"]
     kind: Kind = st.segmented_control(
         "Question",
-        list(_KINDS),
+        kinds,
         format_func=_KINDS.__getitem__,
         default="why is",
         required=True,
-        key=state.QUESTION,
+        key=f"{state.QUESTION}-{len(kinds)}",
         persist_state="session",
         width="stretch",
         help=_KIND_HELP,
@@ -114,7 +115,7 @@ def _reference_picker(
     probabilities = model.probabilities(logits)
     others = [int(index) for index in np.argsort(-probabilities, kind="stable") if index != target]
     chosen = st.multiselect(
-        "Compared with",
+        "Compared with" if kind == "why not" else "Compared with, by Finer-CAM",
         others,
         default=[similar.index for similar in suggested],
         format_func=lambda index: f"{model.classes[index]} ({percent(probabilities[index])})",
@@ -134,7 +135,7 @@ def _reference_picker(
 def _reasons(model: Model, suggested: Sequence[SimilarClass], chosen: Sequence[int]) -> str:
     """Return why the suggested ones among the chosen classes were suggested."""
     reasons = [
-        f"{model.classes[similar.index]} ({_score(similar)})"
+        f"{short(model.classes[similar.index])} ({_score(similar)})"
         for similar in suggested
         if similar.index in chosen
     ]
@@ -148,7 +149,7 @@ def _reasons(model: Model, suggested: Sequence[SimilarClass], chosen: Sequence[i
 def _score(similar: SimilarClass) -> str:
     if similar.by == "weights":
         return f"weight cosine {minus(f'{similar.score:.2f}')}, rank {similar.rank}"
-    return f"score {minus(f'{similar.score:.1f}')}, rank {similar.rank}"
+    return f"logit {minus(f'{similar.score:.1f}')}, rank {similar.rank}"
 
 
 def _reference_set(
@@ -168,11 +169,11 @@ def _reference_set(
 
 
 def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]) -> str:
-    name = model.classes[target]
+    name = short(model.classes[target])
     if kind == "what varies":
         return f"What sets this {name} apart from other pictures of {name}?"
     if kind == "why is" or not references:
         return f"Why {name}?"
-    rivals = [model.classes[index] for index in references]
+    rivals = [short(model.classes[index]) for index in references]
     listed = " or ".join([", ".join(rivals[:-1]), rivals[-1]] if len(rivals) > 1 else rivals)
     return f"Why {name} and not {listed}?"

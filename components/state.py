@@ -29,9 +29,10 @@ _DRAWING = "kept-drawing"
 
 @dataclass(frozen=True, eq=False)
 class Upload:
-    """Hold an uploaded picture and the widget's id of its file, never the file's name."""
+    """Hold an uploaded picture, the widget's id of its file and its name, for this page only."""
 
     file_id: str
+    name: str
     image: Image
 
 

@@ -11,6 +11,11 @@ def minus(text: str) -> str:
     return text.replace("-", "−")
 
 
+def short(name: str) -> str:
+    """Return a class name without its synonyms: "papillon, toy spaniel" is a papillon."""
+    return name.split(",")[0]
+
+
 def percent(probability: float) -> str:
     """Return a probability such as "33.0 %"; what is neither 0 nor 1 is never shown as such."""
     if 0 < probability < 0.0005:

@@ -19,6 +19,7 @@ from components.page import page_head
 from components.parameter_panel import Values, parameter_widgets, parameters_of
 from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
+from components.wording import percent, short
 from explain_core import METHODS, ExplainError, Image, Model, render
 from explain_core.images.display import to_display
 from explain_core.methods.cautions import basis_cautions, question_cautions
@@ -49,12 +50,12 @@ def main() -> None:
     except ExplainError as error:
         page_head(_LEAD)
         show_error(error)
+        st.caption("Your picture and your settings are kept.")
         return
     page_head(_LEAD if asked is None else asked.question.text)
     if asked is None:
         st.info(
-            "Give a picture on the left: upload one, or with the digits model take a sample or "
-            "draw a digit.",
+            "Give a picture on the left: upload one; with the digits model, take a sample or draw.",
             icon=":material/arrow_back:",
         )
         return
@@ -137,7 +138,8 @@ def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
         asked.image,
         panels,
         parameters_of(bases, "render"),
-        asked.question.text,
+        question=asked.question.text,
+        source=_source(asked),
     )
     with cautions:
         show_cautions(
@@ -150,15 +152,16 @@ def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
     _downloads(asked, panels, settings)
     st.caption(
         f"Network passes in this session: {caching.session_memory().passes}. "
-        "Sliders add none: they only mix what is already there."
+        "Sliders add none: they only mix what is already there. Maps show what influenced this "
+        "model, not what is true of the picture: for research and teaching, not for diagnosis."
     )
 
 
 def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
     about = METHODS[method]
-    target = asked.model.classes[asked.question.target]
+    target = short(asked.model.classes[asked.question.target])
     subtitle = {
-        "nothing": f"for {target}",
+        "nothing": f"for {target}, no comparison",
         "classes": f"{target} against {_names(asked)}",
         "pictures": f"{target} against {_pictures(asked)}",
     }[about.compares_with]
@@ -168,6 +171,7 @@ def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
         title=about.title,
         basis=basis,
         subtitle=subtitle,
+        reversed_subtitle=f"{_names(asked)} against {target}",
         foot=_in_words(basis),
         meaning={
             "unsigned": ("none", "most"),
@@ -207,7 +211,14 @@ def _downloads(asked: Asked, panels: Sequence[Panel], settings: Settings) -> Non
 
 
 def _names(asked: Asked) -> str:
-    return ", ".join(asked.model.classes[index] for index in asked.question.references)
+    return ", ".join(short(asked.model.classes[index]) for index in asked.question.references)
+
+
+def _source(asked: Asked) -> str:
+    """Return what exports say about where the maps come from; no file name."""
+    probability = asked.model.probabilities(asked.logits)[asked.question.target]
+    name = short(asked.model.classes[asked.question.target])
+    return f"{asked.model.name}: {name} {percent(probability)}"
 
 
 def _pictures(asked: Asked) -> str:

@@ -53,7 +53,7 @@ def _show_card(model: Model) -> None:
         "Fit": model.preprocessing.fit,
         "Explained layer": model.layer,
         "Reference bank": model.bank or "none",
-        "Weights": model.fingerprint[:12],
+        "Weights’ hash": model.fingerprint[:12],
     }
     for column, (label, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
         column.caption(label)

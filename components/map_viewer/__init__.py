@@ -49,6 +49,7 @@ class Panel:
         title: the method as people read it.
         basis: what the map is mixed from.
         subtitle: what it is in contrast to.
+        reversed_subtitle: the same while "reverse" is on.
         foot: what else took effect, in words.
         meaning: what the ends of the legend mean, for the unsigned and for the signed view.
     """
@@ -57,6 +58,7 @@ class Panel:
     title: str
     basis: Basis
     subtitle: str
+    reversed_subtitle: str
     foot: str
     meaning: Mapping[str, tuple[str, str]]
 
@@ -86,18 +88,20 @@ def show_maps(
     image: Image,
     panels: Sequence[Panel],
     parameters: Sequence[Parameter],
+    *,
     question: str,
+    source: str,
 ) -> Settings:
     """Show the panels with their sliders, and return what is set.
 
     Args:
         model: whose input is shown as "Network's input".
         parameters: that sliders drive, of the methods shown.
-        question: in words, for exports.
+        question, source: in words, for exports: what was asked, of which model.
     """
     result = _viewer(
         key=state.VIEWER,
-        data=_message(model, image, panels, parameters, question),
+        data=_message(model, image, panels, parameters, question, source),
         default={"settings": None},
         on_settings_change=lambda: None,
     )
@@ -110,6 +114,7 @@ def _message(
     panels: Sequence[Panel],
     parameters: Sequence[Parameter],
     question: str,
+    source: str,
 ) -> bytes:
     def make() -> bytes:
         seen = model.to_pixels(image)[0].permute(1, 2, 0).float().cpu().numpy()
@@ -120,6 +125,7 @@ def _message(
                     "name": panel.name,
                     "title": panel.title,
                     "subtitle": panel.subtitle,
+                    "reversed_subtitle": panel.reversed_subtitle,
                     "foot": panel.foot,
                     "meaning": panel.meaning,
                 }
@@ -130,9 +136,15 @@ def _message(
             seen=seen[:, :, 0] if seen.shape[2] == 1 else seen,
             parameters=parameters,
             question=question,
+            source=source,
         )
 
-    key = (question, *(id(panel.basis) for panel in panels), *(panel.foot for panel in panels))
+    key = (
+        question,
+        source,
+        *(id(panel.basis) for panel in panels),
+        *(panel.foot for panel in panels),
+    )
     return caching.message_of(key, make)
 
 

@@ -3,13 +3,15 @@
 Layout: the header's length (uint32, little-endian), the header (UTF-8), then the arrays' bytes,
 which the header describes (type, shape, offset). Large arrays are sent as 16-bit steps per slice
 of their first axis, `value = low + step * stored`: half the bytes of float32 with an error of
-1/131070 of the slice's range, where float16 would lose small gradients.
+1/131070 of the slice's range, where float16 would lose small gradients. Each slice's step and low
+are two more arrays. A slice with NaN or infinity becomes NaN: the page then says so in its panel.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -46,29 +48,38 @@ class Message:
     described: list[dict[str, Any]] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
 
-    def add(self, array: Array, steps: Array | None = None, lows: Array | None = None) -> int:
-        """Add an array as it is; return its index."""
-        array = np.ascontiguousarray(array)
-        description: dict[str, Any] = {
-            "type": array.dtype.str[1:],
-            "shape": array.shape,
-            "offset": sum(len(chunk) for chunk in self.chunks),
-            "num_bytes": array.nbytes,
-        }
-        if steps is not None and lows is not None:
-            description |= {"steps": steps.tolist(), "lows": lows.tolist()}
-        self.described.append(description)
+    def add(self, array: Array, **more: int) -> int:
+        """Add an array as it is, with what else describes it; return its index."""
+        array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        self.described.append(
+            {
+                "type": array.dtype.str[1:],
+                "shape": array.shape,
+                "offset": sum(len(chunk) for chunk in self.chunks),
+                "num_bytes": array.nbytes,
+                **more,
+            }
+        )
         self.chunks.append(array.tobytes())
         return len(self.described) - 1
 
     def add_quantised(self, array: Array) -> int:
         """Add an array as 16-bit steps per slice of its first axis; return its index."""
+        if array.size == 0:
+            return self.add(array.astype(np.float32))
         flat = array.reshape(len(array), -1).astype(np.float64)
+        is_whole = np.isfinite(flat).all(axis=1)
+        flat[~is_whole] = 0
         lows = flat.min(axis=1)
         steps = (flat.max(axis=1) - lows) / 65535
         safe = np.where(steps > 0, steps, 1)
         stored = np.rint((flat - lows[:, None]) / safe[:, None]).astype(np.uint16)
-        return self.add(stored.reshape(array.shape), steps, lows)
+        steps[~is_whole] = np.nan
+        return self.add(
+            stored.reshape(array.shape),
+            steps=self.add(steps.astype(np.float32)),
+            lows=self.add(lows.astype(np.float32)),
+        )
 
     def packed(self, header: Mapping[str, Any]) -> bytes:
         """Return the whole message."""
@@ -84,6 +95,7 @@ def pack(
     seen: Array,
     parameters: Sequence[Parameter],
     question: str,
+    source: str,
 ) -> bytes:
     """Return the message for the viewer.
 
@@ -93,11 +105,12 @@ def pack(
         image: the picture.
         seen: (H, W) or (H, W, 3) uint8, the network's own input as a person would see it.
         parameters: those that sliders drive.
-        question: shown in exports.
+        question, source: shown in exports.
     """
     message = Message()
     header = {
         "question": question,
+        "source": source,
         "picture": _picture(message, image),
         "input": {"file": message.add(_encoded(seen)), "size": seen.shape[:2]},
         "geometry": _geometry(bases[0].geometry),
@@ -179,11 +192,12 @@ def _basis(message: Message, basis: Basis) -> dict[str, Any]:
     }
 
 
-Packed = tuple[str, dict[str, float | bool], dict[str, int]]
+Packed = tuple[str, dict[str, float | bool | None], dict[str, int]]
 
 
 def _static(message: Message, basis: StaticBasis) -> Packed:
-    return "static", {}, {"map": message.add_quantised(basis.map[None])}
+    # Exact: its positive part, shown alone, may be far smaller than its range.
+    return "static", {}, {"map": message.add(basis.map.astype(np.float32))}
 
 
 def _linear(message: Message, basis: LinearBasis) -> Packed:
@@ -215,17 +229,17 @@ def _spectral(message: Message, basis: SpectralBasis) -> Packed:
         "projections": message.add(basis.projections.astype(np.float32)),
         "rest": message.add(basis.rest.astype(np.float64)),
     }
-    return "spectral", {"lam_unit": basis.lam_unit}, arrays
+    # JSON has no NaN: without the number the page says that the map has none either.
+    lam_unit = basis.lam_unit if math.isfinite(basis.lam_unit) else None
+    return "spectral", {"lam_unit": lam_unit}, arrays
 
 
 def _guided(message: Message, basis: GuidedBasis) -> Packed:
-    flat = basis.variance.reshape(len(basis.variance), -1)
-    ranks = np.stack([np.searchsorted(np.sort(channel), channel) for channel in flat])
-    dtype = np.uint16 if flat.shape[1] <= np.iinfo(np.uint16).max else np.uint32
+    # Variances are compared with a percentile, and what reaches it jumps: they are sent exact.
+    exact = np.result_type(basis.variance, np.float32)
     arrays = {
         "mean_absolute": message.add_quantised(basis.mean_absolute),
-        "variance": message.add_quantised(basis.variance),
-        "ranks": message.add(ranks.reshape(basis.variance.shape).astype(dtype)),
+        "variance": message.add(basis.variance.astype(exact)),
     }
     return "guided", {}, arrays
 

@@ -3,33 +3,48 @@
 
 const TYPES = { f4: Float32Array, f8: Float64Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array };
 
-/** Decode the message of packing.py: a JSON header, then the arrays it describes. */
+/**
+ * Decode the message of packing.py: a JSON header, then the arrays it describes.
+ * Throws where it was cut short or does not fit its own description.
+ */
 export function unpack(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  return { header, arrays: header.arrays.map((each) => unpackArray(bytes, 4 + length, each)) };
+  if (bytes.length < 4) throw new Error("the message is empty");
+  const start = 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  if (bytes.length < start) throw new Error("the header is cut short");
+  let header;
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
+  } catch {
+    throw new Error("the header cannot be read");
+  }
+  const arrays = [];
+  for (const each of header.arrays ?? []) arrays.push(unpackArray(bytes, start, each, arrays));
+  return { header, arrays };
 }
 
-function unpackArray(bytes, start, { type, shape, offset, num_bytes, steps, lows }) {
+function unpackArray(bytes, start, { type, shape, offset, num_bytes, steps, lows }, arrays) {
   const from = bytes.byteOffset + start + offset;
-  const stored = new TYPES[type](bytes.buffer.slice(from, from + num_bytes)); // aligned by copying
+  const Type = TYPES[type];
+  if (!Type) throw new Error(`an array has the unknown type “${type}”`);
+  if (start + offset + num_bytes > bytes.length) throw new Error("an array is cut short");
   const count = shape.reduce((product, side) => product * side, 1);
-  if (stored.length !== count) {
-    throw new Error(`an array has ${stored.length} numbers, but its shape is ${shape.join(" × ")}`);
+  if (num_bytes !== count * Type.BYTES_PER_ELEMENT) {
+    throw new Error(`an array has ${num_bytes} bytes, but its shape is ${shape.join(" × ")}`);
   }
-  if (!steps) return { shape, values: stored };
+  const stored = new Type(bytes.buffer.slice(from, from + num_bytes)); // aligned by copying
+  if (steps === undefined) return { shape, values: stored };
   const values = new Float32Array(count); // quantised per slice: value = low + step * stored
-  const size = count / steps.length;
-  for (let i = 0; i < steps.length; i++) {
-    const step = steps[i];
-    const low = lows[i];
-    for (let j = i * size; j < (i + 1) * size; j++) values[j] = low + step * stored[j];
+  const size = count / shape[0];
+  for (let i = 0, j = 0; i < shape[0]; i++) {
+    const step = arrays[steps].values[i];
+    const low = arrays[lows].values[i];
+    for (const end = j + size; j < end; j++) values[j] = low + step * stored[j];
   }
   return { shape, values };
 }
 
 function renderStatic({ map }) {
-  return Float64Array.from(map.values);
+  return new Float64Array(map.values);
 }
 
 /** How target and reference are mixed: `t - γ r`, reversed `r - γ t`. */
@@ -90,7 +105,8 @@ function renderScore({ activations, target_scores, reference_scores, is_softmax 
 function renderSpectral({ eigenvalues, coefficients, projections, rest, lam_unit }, { lam }) {
   const size = rest.values.length;
   const absolute = lam * lam_unit;
-  const out = Float64Array.from(rest.values, (value) => value / absolute);
+  const out = new Float64Array(size);
+  for (let j = 0; j < size; j++) out[j] = rest.values[j] / absolute;
   for (let i = 0, at = 0; i < eigenvalues.values.length; i++) {
     const weight = coefficients.values[i] / (eigenvalues.values[i] + absolute);
     for (let j = 0; j < size; j++, at++) out[j] += weight * projections.values[at];
@@ -98,37 +114,48 @@ function renderSpectral({ eigenvalues, coefficients, projections, rest, lam_unit
   return out;
 }
 
-// The guide compares a pixel's variance with a percentile, which jumps. So that rounding cannot
-// move a pixel across, `ranks` says per channel how many pixels vary less; `sorted_ranks` has them
-// in order. The percentile lies between two places of that order, and passing it is passing the
-// rank at the upper one.
-function renderGuided({ mean_absolute, variance, ranks }, { p }) {
+// A pixel whose variance reaches the percentile jumps, so variances come exact, and the percentile
+// is interpolated and rounded as numpy does.
+function renderGuided({ mean_absolute, variance }, { p }) {
+  if (!(p >= 0 && p <= 100)) throw new Error(`p must be between 0 and 100, not ${p}`);
   const [channels, height, width] = mean_absolute.shape;
   const size = height * width;
-  const sorted = sortedRanks(ranks, size);
+  const sorted = sortedPerChannel(variance, size);
+  const absolute = mean_absolute.values;
+  const spread = variance.values;
   const out = new Float64Array(size);
   for (let c = 0, i = 0; c < channels; c++) {
-    const place = Math.ceil((p / 100) * (size - 1) - 1e-9);
-    const bound = sorted[c * size + place];
+    const bound = percentile(sorted.subarray(c * size, (c + 1) * size), p);
     for (let j = 0; j < size; j++, i++) {
-      const absolute = mean_absolute.values[i];
-      out[j] += ranks.values[i] >= bound ? absolute : absolute * variance.values[i];
+      out[j] += spread[i] >= bound ? absolute[i] : absolute[i] * spread[i];
     }
   }
   return out;
 }
 
+/** The p-th percentile of sorted numbers, between two of them linearly. */
+function percentile(sorted, p) {
+  const last = sorted.length - 1;
+  const place = Math.min((p / 100) * last, last);
+  const low = sorted[Math.floor(place)];
+  const high = sorted[Math.min(Math.floor(place) + 1, last)];
+  const share = place - Math.floor(place);
+  // From the nearer end, so that a place on a number gives exactly that number.
+  const between = share < 0.5 ? low + (high - low) * share : high - (high - low) * (1 - share);
+  return sorted instanceof Float32Array ? Math.fround(between) : between;
+}
+
 const sortedOnce = new WeakMap();
 
-function sortedRanks(ranks, size) {
-  if (!sortedOnce.has(ranks)) {
-    const sorted = ranks.values.slice();
+function sortedPerChannel(array, size) {
+  if (!sortedOnce.has(array)) {
+    const sorted = array.values.slice();
     for (let start = 0; start < sorted.length; start += size) {
       sorted.subarray(start, start + size).sort();
     }
-    sortedOnce.set(ranks, sorted);
+    sortedOnce.set(array, sorted);
   }
-  return sortedOnce.get(ranks);
+  return sortedOnce.get(array);
 }
 
 const RENDERERS = {
@@ -140,13 +167,32 @@ const RENDERERS = {
   guided: renderGuided,
 };
 
-/** The size (h, w) of a basis's own maps. */
+// A letter stands for one length throughout a basis.
+const SHAPES = {
+  static: { map: "hw" },
+  linear: { maps: "nhw", weights: "r" },
+  layer: { activations: "khw", target_gradient: "khw", reference_gradient: "khw" },
+  score: { activations: "khw", target_scores: "k", reference_scores: "k" },
+  spectral: { projections: "ihw", eigenvalues: "i", coefficients: "i", rest: "hw" },
+  guided: { mean_absolute: "chw", variance: "chw" },
+};
+
+/** The size (h, w) of a basis's own maps; throws where its arrays are absent or do not fit. */
 export function basisSize(kind, basis) {
-  const array = { static: "map", linear: "maps", layer: "activations", score: "activations",
-    spectral: "projections", guided: "mean_absolute" }[kind];
-  const shape = basis[array]?.shape;
-  if (!shape) throw new Error(`the data of a ${kind} map lack “${array}”`);
-  return kind === "spectral" ? basis.rest.shape : shape.slice(-2);
+  if (!SHAPES[kind]) throw new Error(`maps of the kind “${kind}” are unknown`);
+  const lengths = {};
+  for (const [name, letters] of Object.entries(SHAPES[kind])) {
+    const shape = basis[name]?.shape;
+    if (!shape) throw new Error(`the data of a ${kind} map lack “${name}”`);
+    const fits = shape.length === letters.length &&
+      shape.every((side, axis) => side === (lengths[letters[axis]] ??= side));
+    if (!fits) throw new Error(`“${name}” of shape ${shape.join(" × ")} does not fit the other data`);
+  }
+  if (lengths.n !== undefined && lengths.n !== lengths.r + 1) {
+    throw new Error(`${lengths.n} maps do not fit ${lengths.r} weights`);
+  }
+  if (lengths.h === 0 || lengths.w === 0) throw new Error("the data are empty");
+  return [lengths.h, lengths.w];
 }
 
 /**
@@ -154,9 +200,8 @@ export function basisSize(kind, basis) {
  * Returns Float32Array of size[0] * size[1]; throws where the map has NaN or infinity.
  */
 export function renderMap(kind, basis, parameters, isSigned, size) {
-  const mixed = RENDERERS[kind](basis, parameters);
   const own = basisSize(kind, basis);
-  if (mixed.length !== own[0] * own[1]) throw new Error("the map's shape does not fit its data");
+  const mixed = RENDERERS[kind](basis, parameters);
   for (let j = 0; j < mixed.length; j++) {
     if (!Number.isFinite(mixed[j])) throw new Error("the map holds NaN or infinity");
     if (!isSigned && mixed[j] < 0) mixed[j] = 0;
@@ -186,8 +231,8 @@ function axis(from, to) {
 
 /** Stretch `values` (h, w) bilinearly to (H, W), as `align_corners=False` does. */
 export function upsample(values, [h, w], [height, width]) {
+  if (h === height && w === width) return new Float32Array(values);
   const out = new Float32Array(height * width);
-  if (h === height && w === width) return Float32Array.from(values);
   const across = axis(w, width);
   const down = axis(h, height);
   const wide = new Float64Array(h * width);
@@ -222,10 +267,32 @@ export function peak(values, isSigned) {
 /** The value that the top `q` percent of pixels reach (by size, for signed maps). */
 export function topBound(values, q, isSigned) {
   if (q >= 100) return -Infinity;
-  const sorted = isSigned ? values.map(Math.abs) : values.slice();
-  sorted.sort();
-  const kept = Math.max(1, Math.round((q / 100) * sorted.length));
-  return sorted[sorted.length - kept];
+  const among = isSigned ? values.map(Math.abs) : values.slice();
+  const kept = Math.max(1, Math.round((q / 100) * among.length));
+  return select(among, among.length - kept);
+}
+
+/** The number that would stand at a place if `numbers` were sorted; it changes their order. */
+function select(numbers, place) {
+  let from = 0;
+  let to = numbers.length - 1;
+  while (from < to) {
+    const pivot = numbers[(from + to) >> 1];
+    let low = from;
+    let high = to;
+    while (low <= high) {
+      while (numbers[low] < pivot) low++;
+      while (numbers[high] > pivot) high--;
+      if (low > high) break;
+      const held = numbers[low];
+      numbers[low++] = numbers[high];
+      numbers[high--] = held;
+    }
+    if (place <= high) to = high;
+    else if (place >= low) from = low;
+    else break;
+  }
+  return numbers[place];
 }
 
 /**

@@ -35,6 +35,7 @@ class Viewer {
     this.root = root;
     this.controls = root.querySelector(".controls");
     this.looks = root.querySelector(".looks");
+    this.note = root.querySelector(".note");
     this.message = root.querySelector(".message");
     this.grid = root.querySelector(".grid");
     if (!remembered.has(key)) {
@@ -141,9 +142,9 @@ class Viewer {
         this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
         change();
       }),
-      Object.assign(select("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
+      Object.assign(dropdown("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
       choice("Scale", ["Own", "Shared"], look, "scale", change, "Own: colours span each map's own range. Shared: the same colour is the same value in every map."),
-      select("Colours", this.header.labels, look, "colours", change),
+      dropdown("Colours", this.header.labels, look, "colours", change),
       signed && choice("Evidence", ["For", "For and against"], look, "evidence", change, "For and against: blue shows what speaks against, or what the picture has less of."),
       choice("View", ["Whole", "Network's input"], look, "view", () => {
         this.resetView();
@@ -260,8 +261,22 @@ class Viewer {
       if (isShared || panel.isStale || parameter === undefined) panel.paint(shared);
     }
     this.swipe?.refresh();
+    this.tellNote(isShared, shared);
     this.root.dataset.drawMs = (performance.now() - begin).toFixed(3);
     this.root.dataset.draws = Number(this.root.dataset.draws ?? 0) + 1;
+  }
+
+  tellNote(isShared, shared) {
+    const { geometry } = this.header;
+    const [top, left, bottom, right] = geometry.seen_box;
+    const [height, width] = geometry.original_size;
+    const isCropped = top > 0.5 || left > 0.5 || bottom < height - 0.5 || right < width - 0.5;
+    const widest = this.panels.find((panel) => panel.high === shared);
+    const parts = [
+      isCropped && !this.isInputView && "Dimmed: outside what the network looks at.",
+      isShared && this.panels.length > 1 && widest && `Shared scale: its end is set by ${widest.about.title}; methods have different units.`,
+    ];
+    this.note.textContent = parts.filter(Boolean).join(" ");
   }
 
   /** Tell Python what is set, once a control is released. */
@@ -364,7 +379,8 @@ class Panel {
     this.element = make("figure", { className: "panel" });
     this.element.dataset.panel = name;
     const head = make("figcaption", {});
-    head.append(make("strong", { textContent: title }), make("span", { className: "subtitle", textContent: subtitle }));
+    this.subtitle = make("span", { className: "subtitle", textContent: subtitle });
+    head.append(make("strong", { textContent: title }), this.subtitle);
     this.stage = make("div", { className: "stage", tabIndex: 0 });
     this.stage.setAttribute("role", "img");
     this.world = make("div", { className: "world" });
@@ -428,6 +444,10 @@ class Panel {
     return this.own ?? this.viewer.state.values;
   }
 
+  get knowsReverse() {
+    return this.about.knows.includes("reverse");
+  }
+
   get isSigned() {
     return this.about.can_be_signed && this.viewer.state.look.evidence === "For and against";
   }
@@ -457,7 +477,9 @@ class Panel {
     this.isStale = false;
     if (this.broken) return;
     const { look } = this.viewer.state;
-    const { title, subtitle, size } = this.about;
+    const { title, size } = this.about;
+    const subtitle = this.values.reverse && this.knowsReverse ? this.about.reversed_subtitle : this.about.subtitle;
+    this.subtitle.textContent = subtitle;
     const isSigned = this.isSigned;
     const high = this.high > 0 ? (shared ?? this.high) : 0;
     const name = isSigned ? this.viewer.header.diverging : look.colours;
@@ -517,7 +539,7 @@ class Panel {
       return;
     }
     const [low, most] = isSigned ? this.about.meaning.signed : this.about.meaning.unsigned;
-    const note = isShared ? "one scale for all" : "own scale";
+    const note = `${isShared ? "one scale for all" : "own scale"}${isSigned ? ", clear at 0" : ""}`;
     const bar = make("div", { className: "bar" });
     bar.style.background = gradient(this.viewer.tables[name]);
     const ends = isSigned ? [number(-high), "0", number(high)] : ["0", "", number(high)];
@@ -574,7 +596,7 @@ class Panel {
   sheet() {
     return {
       title: this.about.title,
-      lines: [this.viewer.header.question, this.about.subtitle, this.foot.textContent],
+      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.viewer.header.source],
       legend: [...this.legend.querySelectorAll(".row")].map((row) => [...row.children].map((each) => each.textContent)),
       none: this.legend.querySelector(".none")?.textContent,
       table: this.viewer.tables[this.isSigned ? this.viewer.header.diverging : this.viewer.state.look.colours],
@@ -743,7 +765,7 @@ function choice(label, options, target, name, change, help = "") {
   return box;
 }
 
-function select(label, options, target, name, change) {
+function dropdown(label, options, target, name, change) {
   const row = make("label", { className: "control" });
   const list = make("select", {});
   for (const [value, text] of Object.entries(options)) list.append(make("option", { value, textContent: text, selected: target[name] === value }));
@@ -767,7 +789,7 @@ function slide({ min, max, step, is_log: isLog, unit }) {
       return isLog ? 10 ** at : Number(at.toFixed(digits + 2));
     },
     toPlace: (value) => Math.round(((isLog ? Math.log10(value) : value) - from) / step),
-    toText: (value) => (isLog ? scientific(value) : `${value.toFixed(digits)}${unit ? ` ${unit}` : ""}`),
+    toText: (value) => (isLog ? (value < 0.01 ? scientific(value) : number(value)) : `${value.toFixed(digits)}${unit ? ` ${unit}` : ""}`),
   };
 }
 
@@ -812,7 +834,7 @@ function sheet(panels) {
   const line = 20;
   const columns = Math.min(panels.length, 4);
   const picture = panels.map(({ aspect: [h, w] }) => [side * Math.min(1, w / h), side * Math.min(1, h / w)]);
-  const tall = Math.max(...picture.map(([, h]) => h)) + 9 * line;
+  const tall = Math.max(...picture.map(([, h]) => h)) + 10 * line;
   const rows = Math.ceil(panels.length / columns);
   const canvas = make("canvas", { width: columns * (side + margin) + margin, height: rows * (tall + margin) + margin });
   const context = canvas.getContext("2d");

@@ -64,8 +64,8 @@ def question_cautions(model: Model, logits: Array, contrast: Contrast) -> tuple[
         found.append(
             Caution(
                 "weak-prediction",
-                f"The model is unsure ({probabilities[predicted]:.1%}): maps of weak predictions "
-                "are weak evidence.",
+                f"The model is unsure ({100 * probabilities[predicted]:.1f} %): maps of weak "
+                "predictions are weak evidence.",
             )
         )
     unlike = [model.classes[index] for index in _unlike_references(model, contrast)]

@@ -156,6 +156,7 @@ def _published_state(weights: Any, architecture: str) -> dict[str, Tensor]:
         raise ModelError(f"{file.name} {_NOT_PLAIN}") from error
     except (OSError, HTTPException, RuntimeError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason
         raise ModelError(
             f"the weights of torchvision/{architecture} are not on this machine and could not be "
             f"downloaded ({reason}). Put the file {file.name} into torch's cache "
