@@ -27,9 +27,3 @@ def lookup_table(name: str) -> Array:
 def label(name: str) -> str:
     """Return the name as it is listed."""
     return f"{name} (misleading)" if name in MISLEADING else name
-
-
-def css_gradient(name: str) -> str:
-    """Return the colour map as a CSS gradient from left to right."""
-    stops = lookup_table(name)[:: 255 // 15]
-    return "linear-gradient(90deg, " + ", ".join(f"rgb({r} {g} {b})" for r, g, b in stops) + ")"

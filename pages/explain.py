@@ -76,7 +76,7 @@ def _ask() -> Asked | None:
     question = question_picker(model, image, logits)
     with st.expander("Layer and method settings"):
         layer = layer_picker(model)
-        settings = parameter_widgets(parameters_of(METHODS, "prepare"), per_row=1)
+        settings = parameter_widgets(parameters_of(METHODS, "prepare"))
     return Asked(model, image, logits, question, layer, settings)
 
 

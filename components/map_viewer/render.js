@@ -105,6 +105,7 @@ function renderScore({ activations, target_scores, reference_scores, is_softmax 
 function renderSpectral({ eigenvalues, coefficients, projections, rest, lam_unit }, { lam }) {
   const size = rest.values.length;
   const absolute = lam * lam_unit;
+  if (!(absolute > 0)) throw new Error("the map holds NaN or infinity");
   const out = new Float64Array(size);
   for (let j = 0; j < size; j++) out[j] = rest.values[j] / absolute;
   for (let i = 0, at = 0; i < eigenvalues.values.length; i++) {
