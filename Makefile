@@ -72,6 +72,8 @@ format: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	@$(PY) -m benchmarks.speed $(ARGS)
+	@sh tests/browser/ensure_chromium.sh $(PY)
+	@$(PY) -m benchmarks.viewer
 
 clean:
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

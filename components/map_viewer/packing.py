@@ -37,7 +37,8 @@ from explain_core.types import (
 
 MAX_SIDE_PX = 1024
 _JPEG_QUALITY = 92
-_LOSSLESS_BELOW_PX = 512
+_LOSSLESS_UP_TO_PX = 512
+_LOSSLESS_UP_TO_BYTES = 128 * 1024
 _DEEP = np.dtype(np.uint16)
 
 
@@ -144,12 +145,13 @@ def _picture(message: Message, image: Image) -> dict[str, Any]:
 
 
 def _encoded(pixels: Array) -> Array:
-    """Return the bytes of a PNG, for large pictures of a JPEG, as (n,) uint8."""
+    """Return the bytes of a PNG, where that would be large of a JPEG, as (n,) uint8."""
     file = io.BytesIO()
     picture = PIL.Image.fromarray(pixels)
-    if max(picture.size) <= _LOSSLESS_BELOW_PX:
+    if max(picture.size) <= _LOSSLESS_UP_TO_PX:
         picture.save(file, format="PNG")
-    else:
+    if not 0 < file.tell() <= _LOSSLESS_UP_TO_BYTES:
+        file = io.BytesIO()
         picture.save(file, format="JPEG", quality=_JPEG_QUALITY)
     return np.frombuffer(file.getvalue(), np.uint8)
 

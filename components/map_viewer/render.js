@@ -323,8 +323,8 @@ export function paint(pixels, values, { table, high, isSigned, bound }) {
 
 /** Contour lines of `values` (H, W) at a level, as an SVG path in pixels of the map. */
 export function contour(values, [height, width], level) {
-  const parts = [];
-  const cross = (a, b) => (level - a) / (b - a);
+  let path = "";
+  const share = (a, b) => 0.5 + (level - a) / (b - a); // of pixel centres' distance, from an edge
   for (let y = 0; y + 1 < height; y++) {
     for (let x = 0, i = y * width; x + 1 < width; x++, i++) {
       const a = values[i];
@@ -333,38 +333,46 @@ export function contour(values, [height, width], level) {
       const d = values[i + width];
       const code = (a >= level) | ((b >= level) << 1) | ((c >= level) << 2) | ((d >= level) << 3);
       if (code === 0 || code === 15) continue;
-      const top = () => [x + cross(a, b), y];
-      const right = () => [x + 1, y + cross(b, c)];
-      const bottom = () => [x + cross(d, c), y + 1];
-      const left = () => [x, y + cross(a, d)];
-      for (const [from, to] of SEGMENTS[code]) {
-        const ends = { top, right, bottom, left };
-        const [x1, y1] = ends[from]();
-        const [x2, y2] = ends[to]();
-        parts.push(
-          `M${(x1 + 0.5).toFixed(2)} ${(y1 + 0.5).toFixed(2)}L${(x2 + 0.5).toFixed(2)} ${(y2 + 0.5).toFixed(2)}`,
-        );
+      const sides = SIDES[code];
+      for (let s = 0; s < sides.length; s++) {
+        path += s % 2 ? "L" : "M";
+        if (sides[s] === TOP) path += `${short(x + share(a, b))} ${y}.5`;
+        else if (sides[s] === RIGHT) path += `${x + 1}.5 ${short(y + share(b, c))}`;
+        else if (sides[s] === BOTTOM) path += `${short(x + share(d, c))} ${y + 1}.5`;
+        else path += `${x}.5 ${short(y + share(a, d))}`;
       }
     }
   }
-  return parts.join("");
+  return path;
 }
 
-const SEGMENTS = {
-  1: [["left", "top"]],
-  2: [["top", "right"]],
-  3: [["left", "right"]],
-  4: [["right", "bottom"]],
-  5: [["left", "top"], ["right", "bottom"]],
-  6: [["top", "bottom"]],
-  7: [["left", "bottom"]],
-  8: [["bottom", "left"]],
-  9: [["bottom", "top"]],
-  10: [["top", "right"], ["bottom", "left"]],
-  11: [["bottom", "right"]],
-  12: [["right", "left"]],
-  13: [["right", "top"]],
-  14: [["top", "left"]],
+/** A place as text with two decimals, put together from whole numbers: several times faster. */
+function short(place) {
+  const hundredths = Math.round(place * 100);
+  const whole = (hundredths / 100) | 0;
+  return `${whole}${FRACTIONS[hundredths - 100 * whole]}`;
+}
+
+const FRACTIONS = Array.from({ length: 100 }, (_, i) => (i / 100).toFixed(2).slice(1));
+
+const [TOP, RIGHT, BOTTOM, LEFT] = [0, 1, 2, 3];
+
+// By which corners of a square reach the level: the sides that a line joins, in pairs.
+const SIDES = {
+  1: [LEFT, TOP],
+  2: [TOP, RIGHT],
+  3: [LEFT, RIGHT],
+  4: [RIGHT, BOTTOM],
+  5: [LEFT, TOP, RIGHT, BOTTOM],
+  6: [TOP, BOTTOM],
+  7: [LEFT, BOTTOM],
+  8: [BOTTOM, LEFT],
+  9: [BOTTOM, TOP],
+  10: [TOP, RIGHT, BOTTOM, LEFT],
+  11: [BOTTOM, RIGHT],
+  12: [RIGHT, LEFT],
+  13: [RIGHT, TOP],
+  14: [TOP, LEFT],
 };
 
 /** The map's value at a place of the model's input (half-pixel centres), bilinear. */

@@ -131,13 +131,17 @@ class Viewer {
   buildLooks() {
     const look = this.state.look;
     const change = () => {
+      this.repaint();
+      this.answer();
+    };
+    const redraw = () => {
       this.draw();
       this.answer();
     };
     const signed = this.header.panels.some((panel) => panel.can_be_signed);
     const items = [
-      this.control({ name: "opacity", label: "Opacity", min: 0, max: 100, step: 1, unit: "%", help: "Of the map over the picture." }, look),
-      this.control({ name: "top", label: "Show top", min: 1, max: 100, step: 1, unit: "%", help: "Only the pixels with the largest values." }, look),
+      this.control({ name: "opacity", label: "Opacity", min: 0, max: 100, step: 1, unit: "%", help: "Of the map over the picture." }, look, () => this.repaint()),
+      this.control({ name: "top", label: "Show top", min: 1, max: 100, step: 1, unit: "%", help: "Only the pixels with the largest values." }, look, () => this.repaint()),
       choice("Drawing", ["Heat map", "Contours", "Both"], look, "drawing", () => {
         this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
         change();
@@ -145,7 +149,7 @@ class Viewer {
       Object.assign(dropdown("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
       choice("Scale", ["Own", "Shared"], look, "scale", change, "Own: colours span each map's own range. Shared: the same colour is the same value in every map."),
       dropdown("Colours", this.header.labels, look, "colours", change),
-      signed && choice("Evidence", ["For", "For and against"], look, "evidence", change, "For and against: blue shows what speaks against, or what the picture has less of."),
+      signed && choice("Evidence", ["For", "For and against"], look, "evidence", redraw, "For and against: blue shows what speaks against, or what the picture has less of."),
       choice("View", ["Whole", "Network's input"], look, "view", () => {
         this.resetView();
         this.loadPicture();
@@ -249,17 +253,19 @@ class Viewer {
 
   // ---- drawing -------------------------------------------------------------------------------
 
-  /** Draw what depends on a parameter, or everything. */
+  /** Draw the panels that a parameter changes, or all. */
   draw(parameter) {
     const begin = performance.now();
-    for (const panel of this.panels) {
-      if (parameter === undefined || panel.knows(parameter)) panel.render();
-    }
+    const changed = this.panels.filter((panel) => parameter === undefined || panel.knows(parameter));
+    for (const panel of changed) panel.render();
+    this.repaint(changed, begin);
+  }
+
+  /** Paint maps that are rendered already; with a shared scale one change moves them all. */
+  repaint(changed = this.panels, begin = performance.now()) {
     const isShared = this.state.look.scale === "Shared";
     const shared = isShared ? Math.max(0, ...this.panels.map((panel) => panel.high)) : null;
-    for (const panel of this.panels) {
-      if (isShared || panel.isStale || parameter === undefined) panel.paint(shared);
-    }
+    for (const panel of isShared ? this.panels : changed) panel.paint(shared);
     this.swipe?.refresh();
     this.tellNote(isShared, shared);
     this.root.dataset.drawMs = (performance.now() - begin).toFixed(3);
@@ -351,7 +357,7 @@ class Viewer {
   }
 
   saveAll() {
-    save(sheet(this.panels.filter((panel) => !panel.broken).map((panel) => panel.sheet())), "whynot-maps.png");
+    save(sheet(this.panels.filter((panel) => !panel.failure).map((panel) => panel.sheet())), "whynot-maps.png");
   }
 }
 
@@ -370,7 +376,7 @@ class Panel {
       }
       basisSize(about.kind, this.basis);
     } catch (error) {
-      this.fail(error);
+      this.broken = error.message;
     }
   }
 
@@ -431,7 +437,7 @@ class Panel {
     const mine = this.viewer.header.parameters.filter((each) => this.about.knows.includes(each.name));
     const redraw = () => {
       this.render();
-      this.viewer.draw("");
+      this.viewer.repaint([this]);
     };
     this.ownControls.replaceChildren(...mine.map((each) => this.viewer.control(each, this.own, redraw)));
   }
@@ -452,30 +458,33 @@ class Panel {
     return this.about.can_be_signed && this.viewer.state.look.evidence === "For and against";
   }
 
-  fail(error) {
-    this.broken = error.message;
-    this.high = 0;
-    this.legend.replaceChildren(make("p", { className: "none", textContent: `This map cannot be drawn: ${error.message}.` }));
-    this.overlay.width = this.overlay.height = 1;
-    this.stage.setAttribute("aria-label", `${this.about.title}: cannot be drawn`);
-  }
-
-  /** From basis and values to the map at the model's input. */
+  /** From basis and values to the map at the model's input; what fails is told when painting. */
   render() {
-    if (this.broken) return;
-    this.isStale = true;
+    this.failure = this.broken ?? null;
+    this.high = 0;
+    if (this.failure) return;
     try {
       this.map = renderMap(this.about.kind, this.basis, this.values, this.isSigned, this.about.size);
       this.high = peak(this.map, this.isSigned);
     } catch (error) {
-      this.fail(error);
+      this.failure = error.message;
     }
+  }
+
+  paintFailure() {
+    this.legend.replaceChildren(make("p", { className: "none", textContent: `This map cannot be drawn: ${this.failure}.` }));
+    this.overlay.width = this.overlay.height = 1;
+    this.lines.replaceChildren();
+    this.readout.textContent = "";
+    this.stage.setAttribute("aria-label", `${this.about.title}: cannot be drawn`);
   }
 
   /** From the map to pixels, lines and legend; `shared` is the common upper end or null. */
   paint(shared) {
-    this.isStale = false;
-    if (this.broken) return;
+    if (this.failure) {
+      this.paintFailure();
+      return;
+    }
     const { look } = this.viewer.state;
     const { title, size } = this.about;
     const subtitle = this.values.reverse && this.knowsReverse ? this.about.reversed_subtitle : this.about.subtitle;
@@ -588,7 +597,7 @@ class Panel {
     const inside = this.viewer.isInputView ? at : at.map((each, axis) => each * geometry.scale[axis] - geometry.offset_px[axis]);
     const isSeen = inside.every((each, axis) => each >= 0 && each <= geometry.input_size[axis]);
     const where = `x ${Math.floor(at[1])}, y ${Math.floor(at[0])}`;
-    if (this.broken) return;
+    if (this.failure) return;
     this.readout.textContent = isSeen ? `${where}: ${number(valueAt(this.map, this.about.size, ...inside))}` : `${where}: not looked at`;
   }
 
@@ -817,12 +826,11 @@ function gradient(table) {
   return `linear-gradient(90deg, ${stops.join(", ")})`;
 }
 
-/** Length and a sum over some bytes: enough to tell two messages of one page apart. */
+/** Length and a hash of all bytes (FNV-1a), to tell two messages of one page apart. */
 function signature(bytes) {
-  let sum = bytes.length;
-  const stride = Math.max(1, Math.floor(bytes.length / 65536));
-  for (let i = 0; i < bytes.length; i += stride) sum = (Math.imul(sum, 31) + bytes[i]) | 0;
-  return `${bytes.length}:${sum}`;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
+  return `${bytes.length}:${hash}`;
 }
 
 // ---- export ------------------------------------------------------------------------------------
