@@ -52,7 +52,10 @@ class Parameter:
             return str(value)
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise InputError(f"{self.name} must be a number (got {value!r})")
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
         if not self.min <= number <= self.max:  # also refuses NaN
             raise InputError(
                 f"{self.name} must lie between {self.min:g} and {self.max:g} (got {value!r})"

@@ -795,7 +795,8 @@ function slide({ min, max, step, is_log: isLog, unit }) {
     places,
     toValue: (place) => {
       const at = place >= places ? to : from + place * step;
-      return isLog ? 10 ** at : Number(at.toFixed(digits + 2));
+      const value = isLog ? 10 ** at : Number(at.toFixed(digits + 2));
+      return Math.min(max, Math.max(min, value));
     },
     toPlace: (value) => Math.round(((isLog ? Math.log10(value) : value) - from) / step),
     toText: (value) => (isLog ? (value < 0.01 ? scientific(value) : number(value)) : `${value.toFixed(digits)}${unit ? ` ${unit}` : ""}`),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,20 @@ TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
-class ShownPanel:
-    """One map as it is shown; equal pictures have equal addresses."""
+class SentPanel:
+    """Hold what the viewer was sent of one map.
+
+    Attributes:
+        head: title and what it is in contrast to.
+        foot: what took effect besides the sliders.
+        knows: the parameters whose sliders drive it.
+        data: a digest of its arrays; equal bases have equal digests.
+    """
 
     head: str
-    picture: str
-    legend: str
     foot: str
+    knows: tuple[str, ...]
+    data: str
 
 
 def open_app() -> AppTest:
@@ -35,22 +45,55 @@ def run(at: AppTest) -> AppTest:
     return at
 
 
-def shown_panels(at: AppTest) -> dict[str, ShownPanel]:
+def sent(at: AppTest) -> bytes | None:
+    """Return the message to the viewer; None where the page shows no maps."""
+    parts = [each.proto for each in at.get("bidi_component")]
+    messages = [part.bytes for part in parts if part.component_name.endswith("map_viewer")]
+    assert len(messages) < 2
+    return messages[0] if messages else None
+
+
+def header_of(message: bytes) -> dict[str, Any]:
+    """Return the message's header."""
+    (length,) = struct.unpack_from("<I", message)
+    header: dict[str, Any] = json.loads(message[4 : 4 + length])
+    return header
+
+
+def shown_panels(at: AppTest) -> dict[str, SentPanel]:
     """Return the maps on the page by the method's name, in their order."""
-    panels = {}
-    for block in _blocks(at._tree):
-        key = getattr(block, "key", None)
-        if isinstance(key, str) and key.startswith("panel-"):
-            texts = [_bare(each.value) for each in block.get("html")]
-            marks = [each.value for each in block.get("html")]
-            (picture,) = block.get("image")
-            panels[key.removeprefix("panel-")] = ShownPanel(
-                head=texts[0],
-                picture=picture.value[0],
-                legend=marks[1],
-                foot=" ".join(each.value for each in block.get("caption")),
-            )
-    return panels
+    message = sent(at)
+    if message is None:
+        return {}
+    header = header_of(message)
+    start = 4 + struct.unpack_from("<I", message)[0]
+
+    def digest(panel: dict[str, Any]) -> str:
+        found = hashlib.sha256(json.dumps([panel["kind"], panel["numbers"]]).encode())
+        for name, index in sorted(panel["fields"].items()):
+            array = header["arrays"][index]
+            found.update(f"{name} {array['shape']}".encode())
+            scales = [array[each] for each in ("steps", "lows") if each in array]
+            for part in (array, *(header["arrays"][scale] for scale in scales)):
+                offset = start + part["offset"]
+                found.update(message[offset : offset + part["num_bytes"]])
+        return found.hexdigest()
+
+    return {
+        panel["name"]: SentPanel(
+            head=f"{panel['title']} {panel['subtitle']}",
+            foot=panel["foot"],
+            knows=tuple(panel["knows"]),
+            data=digest(panel),
+        )
+        for panel in header["panels"]
+    }
+
+
+def tell(at: AppTest, told: object) -> AppTest:
+    """Let the viewer tell what is set in it, as it does when a control is released."""
+    at.session_state["viewer"] = {"settings": told}
+    return run(at)
 
 
 def keyed(elements: Any, prefix: str) -> Any:
@@ -83,14 +126,3 @@ def prediction(at: AppTest) -> str:
     """Return the class that the page says the model says."""
     (name,) = re.findall(r"The model says (.+?)\*\*", texts(at))
     return name
-
-
-def _blocks(block: Any) -> Any:
-    for child in block.children.values():
-        if hasattr(child, "children"):
-            yield child
-            yield from _blocks(child)
-
-
-def _bare(html: str) -> str:
-    return re.sub(r"<[^>]+>", " ", html).strip()

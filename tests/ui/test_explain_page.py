@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
+from components import map_viewer
+from components.map_viewer import Settings
 from explain_core import METHODS
 from explain_core.models.digits_net import DigitsNet
 from tests.ui import steps
@@ -24,16 +29,26 @@ def test_it_starts_with_the_bundled_model_and_four_maps(at: AppTest) -> None:
     assert not at.error
 
 
-def test_every_map_has_title_legend_and_parameters(at: AppTest) -> None:
-    feet = {"diffcam": "λ = 10⁻³", "finer-grad-cam": "γ = 0.60", "guided-absolute-grad": "p = 85"}
-    for method, panel in steps.shown_panels(at).items():
+def test_every_map_has_title_contrast_and_foot(at: AppTest) -> None:
+    panels = steps.shown_panels(at)
+    for method, panel in panels.items():
+        assert METHODS[method].title in panel.head
         assert "3" in panel.head
-        assert "legend-bar" in panel.legend
-        assert feet.get(method, "layer features.5") in panel.foot
+    assert "layer features.5" in panels["diffcam"].foot
+    assert "n = " in panels["guided-absolute-grad"].foot
+
+
+def test_every_map_follows_its_own_sliders(at: AppTest) -> None:
+    assert {name: panel.knows for name, panel in steps.shown_panels(at).items()} == {
+        "diffcam": ("lam",),
+        "finer-grad-cam": ("gamma", "reverse"),
+        "grad-cam": (),
+        "guided-absolute-grad": ("p",),
+    }
 
 
 def test_each_sample_is_read_right(at: AppTest) -> None:
-    at.multiselect(key="methods").set_value([])
+    at.multiselect(key="methods-digits").set_value([])
     for sample in json.loads((SAMPLES / "samples.json").read_text("utf-8")):
         at.selectbox(key="sample").set_value(sample["file"])
         steps.run(at)
@@ -45,7 +60,7 @@ def test_another_sample_gives_other_maps(at: AppTest) -> None:
     before = steps.shown_panels(at)
     at.selectbox(key="sample").set_value("seven.png")
     after = steps.shown_panels(steps.run(at))
-    assert all(before[method].picture != after[method].picture for method in DEFAULT_METHODS)
+    assert all(before[method].data != after[method].data for method in DEFAULT_METHODS)
 
 
 # ---- the question --------------------------------------------------------------------------
@@ -53,8 +68,8 @@ def test_another_sample_gives_other_maps(at: AppTest) -> None:
 
 @pytest.mark.parametrize("kind", ["why is", "why not"])
 def test_the_target_is_never_among_the_references(at: AppTest, kind: str) -> None:
-    at.multiselect(key="methods").set_value([])
-    at.button_group(key="question").set_value(kind)
+    at.multiselect(key="methods-digits").set_value([])
+    at.button_group(key="question-3").set_value(kind)
     steps.run(at)
     for target in range(10):
         steps.target(at).set_value(target)
@@ -67,7 +82,7 @@ def test_the_target_is_never_among_the_references(at: AppTest, kind: str) -> Non
 
 
 def test_the_question_is_the_title(at: AppTest) -> None:
-    at.button_group(key="question").set_value("why not")
+    at.button_group(key="question-3").set_value("why not")
     steps.run(at)
     steps.references(at).set_value([8, 0])
     assert steps.run(at).title[0].value == "Why 3 and not 8 or 0?"
@@ -83,26 +98,26 @@ def test_the_question_is_the_title(at: AppTest) -> None:
 )
 def test_diffcams_references_follow_the_question(at: AppTest, kind: str, compared: str) -> None:
     before = steps.shown_panels(at)["diffcam"]
-    at.button_group(key="question").set_value(kind)
+    at.button_group(key="question-3").set_value(kind)
     after = steps.shown_panels(steps.run(at))["diffcam"]
     assert compared in after.head
-    assert (after.picture == before.picture) == (kind == "why is")
+    assert (after.data == before.data) == (kind == "why is")
 
 
 def test_diffcam_compares_with_all_chosen_classes(at: AppTest) -> None:
-    at.button_group(key="question").set_value("why not")
+    at.button_group(key="question-3").set_value("why not")
     steps.run(at)
     steps.references(at).set_value([8, 5])
     assert "8, 5 (1,000 pictures)" in steps.shown_panels(steps.run(at))["diffcam"].head
 
 
 def test_what_varies_explains_finer_cam_away_and_keeps_the_others(at: AppTest) -> None:
-    at.button_group(key="question").set_value("what varies")
+    at.button_group(key="question-3").set_value("what varies")
     panels = steps.shown_panels(steps.run(at))
     assert list(panels) == ["diffcam", "grad-cam", "guided-absolute-grad"]
     (info,) = at.info
     assert info.value.startswith("Finer-CAM (Grad-CAM)")
-    assert "what varies within one class" in info.value
+    assert "this question stays within one" in info.value
     assert not [each for each in at.multiselect if each.key.startswith("references-")]
 
 
@@ -130,7 +145,7 @@ def test_class_zero_can_be_explained_and_compared_with(at: AppTest) -> None:
     at.selectbox(key="sample").set_value("zero-like-six.png")
     steps.run(at)
     assert steps.target(at).value == 0
-    at.button_group(key="question").set_value("why not")
+    at.button_group(key="question-3").set_value("why not")
     steps.run(at)
     steps.target(at).set_value(6)
     steps.run(at)
@@ -144,14 +159,14 @@ def test_class_zero_can_be_explained_and_compared_with(at: AppTest) -> None:
 
 
 def test_without_a_method_it_says_what_to_do(at: AppTest) -> None:
-    at.multiselect(key="methods").set_value([])
+    at.multiselect(key="methods-digits").set_value([])
     steps.run(at)
     assert not steps.shown_panels(at)
     assert any("at least one method" in each.value for each in at.info)
 
 
 def test_without_a_reference_it_says_what_to_do_and_shows_the_rest(at: AppTest) -> None:
-    at.button_group(key="question").set_value("why not")
+    at.button_group(key="question-3").set_value("why not")
     steps.run(at)
     steps.references(at).set_value([])
     panels = steps.shown_panels(steps.run(at))
@@ -169,55 +184,136 @@ def test_without_a_picture_it_says_where_to_get_one(at: AppTest) -> None:
 
 
 def test_every_method_has_a_map(at: AppTest) -> None:
-    assert len(at.multiselect(key="methods").options) == len(METHODS) == 12
+    assert len(at.multiselect(key="methods-digits").options) == len(METHODS) == 12
     for names in (list(METHODS)[:6], list(METHODS)[6:]):
-        at.multiselect(key="methods").set_value(names)
+        at.multiselect(key="methods-digits").set_value(names)
         assert list(steps.shown_panels(steps.run(at))) == names
         assert not at.error
 
 
-# ---- sliders -------------------------------------------------------------------------------
+# ---- what the viewer is sent and tells -----------------------------------------------------
 
-SLIDERS = [
-    ("slider", "parameter-gamma", 1.4, {"finer-grad-cam"}),
-    ("slider", "parameter-p", 20.0, {"guided-absolute-grad"}),
-    ("select_slider", "parameter-lam", 1.0, {"diffcam"}),
-    ("toggle", "parameter-reverse", True, {"finer-grad-cam"}),
-    ("slider", "opacity", 20, set(DEFAULT_METHODS)),
-    ("selectbox", "colours", "Viridis", set(DEFAULT_METHODS)),
-    ("button_group", "signed", "For and against", {"diffcam", "finer-grad-cam", "grad-cam"}),
-]
+DEFAULTS = {"gamma": 0.6, "reverse": False, "lam": 1e-3, "p": 85.0}
+SET = {"gamma": 1.4, "reverse": True, "lam": 1.0, "p": 20.0}
+SIGNED = {"evidence": "For and against"}
 
 
-def _set(at: AppTest, kind: str, key: str, value: object) -> None:
-    widget = getattr(at, kind)(key=key)
-    if kind == "select_slider":  # its steps are powers of ten, some of them not exact
-        value = min(
-            (10.0 ** (exponent / 4) for exponent in range(-24, 9)),
-            key=lambda step: abs(step - float(value)),  # type: ignore[arg-type]  # a number here
-        )
-    widget.set_value(value)
+@dataclass
+class Set:
+    """Record the settings that maps are rendered with for numbers and downloads."""
+
+    last: Settings | None = None
 
 
-@pytest.mark.parametrize(("kind", "key", "value", "changed"), SLIDERS, ids=lambda each: str(each))
-def test_a_slider_changes_its_own_maps_without_the_network(
-    at: AppTest,
-    monkeypatch: pytest.MonkeyPatch,
-    kind: str,
-    key: str,
-    value: object,
-    changed: set[str],
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> Set:
+    """Record what `show_maps` returns to the page."""
+    record, check = Set(), map_viewer._settings
+
+    def recorded(told: Any, parameters: Any) -> Settings:
+        record.last = check(told, parameters)
+        return record.last
+
+    monkeypatch.setattr(map_viewer, "_settings", recorded)
+    return record
+
+
+def test_a_rerun_sends_the_same_message(at: AppTest) -> None:
+    before = steps.sent(at)
+    assert steps.sent(steps.run(at)) == before
+
+
+def test_a_rerun_does_not_pack_again(at: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> bytes:
+        raise AssertionError("packed again")
+
+    monkeypatch.setattr(map_viewer, "pack", refuse)
+    steps.run(at)
+
+
+def test_what_is_set_in_the_viewer_sends_the_same_message(at: AppTest) -> None:
+    before = steps.sent(at)
+    steps.tell(at, {"values": SET, "own": {}, "look": SIGNED})
+    assert steps.sent(at) == before
+
+
+def test_what_is_set_in_the_viewer_runs_no_network(
+    at: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, num_passes = steps.shown_panels(at), steps.passes(at)
+    num_passes = steps.passes(at)
 
     def refuse(*_args: object, **_kwargs: object) -> None:
         raise AssertionError("the network ran")
 
     monkeypatch.setattr(DigitsNet, "forward", refuse)
-    _set(at, kind, key, value)
-    after = steps.shown_panels(steps.run(at))
-    assert {name for name in after if after[name].picture != before[name].picture} == changed
+    steps.tell(at, {"values": SET, "own": {}, "look": SIGNED})
     assert steps.passes(at) == num_passes
+
+
+def test_each_question_has_a_message_of_its_own(at: AppTest) -> None:
+    before = steps.sent(at)
+    at.button_group(key="question-3").set_value("why not")
+    assert steps.sent(steps.run(at)) != before
+
+
+def test_python_renders_with_what_was_told(at: AppTest, rendered: Set) -> None:
+    steps.tell(at, {"values": SET, "own": {}, "look": SIGNED})
+    assert rendered.last is not None
+    assert rendered.last.shared == SET
+    assert rendered.last.is_signed
+
+
+def test_a_panel_with_sliders_of_its_own_has_its_own_values(at: AppTest, rendered: Set) -> None:
+    own = {"finer-grad-cam": {**SET, "gamma": 0.1}}
+    steps.tell(at, {"values": SET, "own": own, "look": {}})
+    assert rendered.last is not None
+    assert rendered.last.of("finer-grad-cam") == {"gamma": 0.1, "reverse": True}
+    assert rendered.last.of("diffcam") == {"lam": 1.0}
+
+
+TOLD_WRONGLY: dict[str, object] = {
+    "nothing": None,
+    "a list": [1, 2],
+    "a text": "gamma",
+    "empty": {},
+    "values that are a list": {"values": [1.4]},
+    "a text for a number": {"values": {"gamma": "1.4"}},
+    "None for a number": {"values": {"gamma": None, "lam": None}},
+    "a list for a number": {"values": {"gamma": [1.4]}},
+    "true for a number": {"values": {"gamma": True}},
+    "a number for a switch": {"values": {"reverse": 1}},
+    "too large": {"values": {"gamma": 2.5, "p": 101, "lam": 1e9}},
+    "too small": {"values": {"gamma": -0.1, "p": -1, "lam": 0}},
+    "NaN": {"values": {"gamma": math.nan, "lam": math.inf}},
+    "huge": {"values": {"gamma": 10**400}},
+    "an unknown parameter": {"values": {"delta": 3}},
+    "own that is a number": {"values": {}, "own": 3},
+    "own values of an unknown panel": {"own": {"no-method": {"gamma": 1.0}}},
+    "own values that are a list": {"own": {"finer-grad-cam": [1.0]}},
+    "own values out of range": {"own": {"finer-grad-cam": {"gamma": 7}}},
+    "a look that is a text": {"look": "For and against"},
+    "an unknown evidence": {"look": {"evidence": ["For and against"]}},
+}
+
+
+@pytest.mark.parametrize("fault", TOLD_WRONGLY)
+def test_what_is_told_wrongly_leaves_the_defaults(at: AppTest, rendered: Set, fault: str) -> None:
+    steps.tell(at, TOLD_WRONGLY[fault])
+    assert rendered.last is not None
+    for method in DEFAULT_METHODS:
+        known = rendered.last.of(method)
+        assert known == {name: DEFAULTS[name] for name in known}
+    assert not rendered.last.is_signed
+    assert len(steps.shown_panels(at)) == 4
+
+
+def test_a_wrong_value_leaves_the_others_as_told(at: AppTest, rendered: Set) -> None:
+    steps.tell(at, {"values": {**SET, "gamma": "much"}})
+    assert rendered.last is not None
+    assert rendered.last.shared == {**SET, "gamma": DEFAULTS["gamma"]}
+
+
+# ---- passes --------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("no_memory")
@@ -238,32 +334,9 @@ def test_the_passes_on_the_page_are_those_that_ran(monkeypatch: pytest.MonkeyPat
 def test_a_question_asked_before_runs_nothing(at: AppTest) -> None:
     num_passes = steps.passes(at)
     for kind in ("what varies", "why is"):
-        at.button_group(key="question").set_value(kind)
+        at.button_group(key="question-3").set_value(kind)
         steps.run(at)
     assert steps.passes(at) == num_passes
-
-
-def test_gamma_zero_is_grad_cam_on_the_page(at: AppTest) -> None:
-    at.slider(key="parameter-gamma").set_value(0.0)
-    panels = steps.shown_panels(steps.run(at))
-    assert panels["finer-grad-cam"].picture == panels["grad-cam"].picture
-
-
-def test_a_shared_scale_is_the_same_in_every_legend(at: AppTest) -> None:
-    at.button_group(key="scale").set_value("Shared")
-    legends = {panel.legend for panel in steps.shown_panels(steps.run(at)).values()}
-    assert len(legends) == 1
-
-
-def test_a_map_without_evidence_says_so(at: AppTest) -> None:
-    """At this layer nothing in the picture speaks for a 1 rather than for what is like it."""
-    at.multiselect(key="methods").set_value(["finer-grad-cam", "grad-cam"])
-    at.selectbox(key="layer-digits").set_value("features.4.conv")
-    steps.target(at).set_value(1)
-    panels = steps.shown_panels(steps.run(at))
-    assert "No positive evidence" in panels["finer-grad-cam"].legend
-    assert "legend-bar" not in panels["finer-grad-cam"].legend
-    assert "legend-bar" in panels["grad-cam"].legend
 
 
 @pytest.mark.parametrize("layer_idx", [0, 2])
@@ -272,17 +345,17 @@ def test_another_layer_changes_the_cam_family(at: AppTest, layer_idx: int) -> No
     before = steps.shown_panels(at)
     layers.select_index(layer_idx)
     after = steps.shown_panels(steps.run(at))
-    assert before["grad-cam"].picture != after["grad-cam"].picture
-    assert before["guided-absolute-grad"].picture == after["guided-absolute-grad"].picture
+    assert before["grad-cam"].data != after["grad-cam"].data
+    assert before["guided-absolute-grad"].data == after["guided-absolute-grad"].data
 
 
-def test_two_sessions_do_not_share_what_they_chose() -> None:
+def test_two_sessions_do_not_share_what_they_chose(rendered: Set) -> None:
     first, second = steps.open_app(), steps.open_app()
     first.selectbox(key="sample").set_value("seven.png")
     steps.run(first)
-    second.slider(key="parameter-gamma").set_value(0.1)
-    steps.run(second)
+    steps.tell(second, {"values": {"gamma": 0.1}})
+    assert steps.prediction(second) == "3"
     steps.run(first)
     assert steps.prediction(first) == "7"
-    assert steps.prediction(second) == "3"
-    assert first.slider(key="parameter-gamma").value == 0.6
+    assert rendered.last is not None
+    assert rendered.last.shared == DEFAULTS

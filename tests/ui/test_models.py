@@ -151,12 +151,19 @@ def thousand(random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_thousand_classes_run_end_to_end(thousand: AppTest) -> None:
     panels = steps.shown_panels(thousand)
-    assert list(panels) == ["finer-grad-cam", "grad-cam", "guided-absolute-grad"]
+    assert list(panels) == [
+        "finer-grad-cam",
+        "finer-layer-cam",
+        "grad-cam",
+        "guided-absolute-grad",
+    ]
     assert not thousand.error
     assert "200 × 120 px" in steps.texts(thousand)
 
 
 def test_diffcam_without_a_bank_is_explained_away(thousand: AppTest) -> None:
+    thousand.multiselect(key="methods-no-bank").set_value(["diffcam", "grad-cam"])
+    steps.run(thousand)
     assert any("has no bank of them yet" in each.value for each in thousand.info)
 
 

@@ -51,7 +51,7 @@ BROKEN = {
 @pytest.fixture
 def uploading(at: AppTest) -> AppTest:
     """Give a session in which the upload is open, with the fast methods only."""
-    at.multiselect(key="methods").set_value(["grad-cam", "finer-grad-cam"])
+    at.multiselect(key="methods-digits").set_value(["grad-cam", "finer-grad-cam"])
     steps.keyed(at.button_group, "source").set_value("Upload")
     return steps.run(at)
 
@@ -130,10 +130,7 @@ def test_no_file_makes_a_traceback(uploading: AppTest, data_dir: Path) -> None:
     """Broken, hostile and awkward pictures: each is shown or refused with a message."""
     folder = data_dir / "bad_inputs"
     files = json.loads((folder / "manifest.json").read_text("utf-8"))["files"]
-    accepted = tuple(uploading.file_uploader[0].allowed_type)
-    tried = 0
     for path in (folder / each["file"] for each in files):
-        if path.suffix.lower() in accepted and path.stat().st_size < 5_000_000:
+        if path.stat().st_size < 5_000_000:
             upload(uploading, path.name, path.read_bytes())
-            tried += 1
-    assert tried > 10
+            assert uploading.error or "In use: " + path.name in steps.texts(uploading)

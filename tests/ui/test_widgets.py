@@ -11,46 +11,9 @@ import pytest
 
 from components import draw_canvas
 from components.notices import sentence
-from components.parameter_panel import log_steps, parameters_of
-from components.wording import percent, scientific
+from components.parameter_panel import parameters_of
+from components.wording import percent
 from explain_core import METHODS, ImageError
-from explain_core.methods.table import LAM
-
-
-def test_lambda_spans_eight_decades_in_quarters() -> None:
-    steps = log_steps(LAM)
-    assert steps[0] == pytest.approx(1e-6)
-    assert steps[-1] == 1e2
-    assert len(steps) == 8 * 4 + 1
-    np.testing.assert_allclose(np.diff(np.log10(steps)), 0.25)
-
-
-def test_lambdas_default_is_a_step() -> None:
-    assert min(abs(step / float(LAM.default) - 1) for step in log_steps(LAM)) < 1e-9
-
-
-def test_every_step_of_lambda_is_accepted() -> None:
-    for step in log_steps(LAM):
-        LAM.check(step)
-
-
-def test_every_step_of_lambda_has_a_label_of_its_own() -> None:
-    assert len({scientific(step) for step in log_steps(LAM)}) == len(log_steps(LAM))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1e-3, "10⁻³"),
-        (1.7782794100389228e-3, "1.8 · 10⁻³"),
-        (1.0, "10⁰"),
-        (100.0, "10²"),
-        (9.99e-7, "10⁻⁶"),
-        (3.2e10, "3.2 · 10¹⁰"),
-    ],
-)
-def test_scientific(value: float, text: str) -> None:
-    assert scientific(value) == text
 
 
 def test_a_parameter_of_several_methods_is_listed_once() -> None:
