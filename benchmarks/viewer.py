@@ -219,6 +219,7 @@ def make_message(rng: np.random.Generator) -> bytes:
         image=image_from_pixels(picture),
         seen=np.ascontiguousarray(picture[::2, ::2]),
         parameters=list(known.values()),
+        viewer="viewer",
         question="Why A rather than B?",
         source="",
     )

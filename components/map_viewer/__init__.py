@@ -135,6 +135,7 @@ def _message(
             image=image,
             seen=seen[:, :, 0] if seen.shape[2] == 1 else seen,
             parameters=parameters,
+            viewer=state.VIEWER,
             question=question,
             source=source,
         )

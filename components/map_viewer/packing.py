@@ -95,6 +95,7 @@ def pack(
     image: Image,
     seen: Array,
     parameters: Sequence[Parameter],
+    viewer: str,
     question: str,
     source: str,
 ) -> bytes:
@@ -106,10 +107,12 @@ def pack(
         image: the picture.
         seen: (H, W) or (H, W, 3) uint8, the network's own input as a person would see it.
         parameters: those that sliders drive.
+        viewer: under which the page remembers what was set.
         question, source: shown in exports.
     """
     message = Message()
     header = {
+        "viewer": viewer,
         "question": question,
         "source": source,
         "picture": _picture(message, image),

@@ -2,7 +2,9 @@
 // the default export on every rerun of the page; the viewer is made once per mounted component and
 // takes new data only when they differ. Nothing is sent to the server before a control is released.
 
-const remembered = new Map(); // what a person set, for as long as this browser tab lives
+// What a person set, by viewer, for as long as the page is loaded: this module is not, for switching
+// pages and coming back loads it anew.
+const remembered = (window.whynotViewers ??= new Map());
 const MAX_ZOOM = 16;
 const CONTOUR_LEVELS = {
   "50": "at 50 %",
@@ -24,24 +26,20 @@ const LOOK = {
 
 export default function (component) {
   const root = component.parentElement.querySelector(".viewer");
-  root.viewer ??= new Viewer(root, component.key ?? "viewer");
+  root.viewer ??= new Viewer(root);
   root.viewer.send = component.setStateValue;
   root.viewer.take(component.data);
   return () => root.viewer.stop();
 }
 
 class Viewer {
-  constructor(root, key) {
+  constructor(root) {
     this.root = root;
     this.controls = root.querySelector(".controls");
     this.looks = root.querySelector(".looks");
     this.note = root.querySelector(".note");
     this.message = root.querySelector(".message");
     this.grid = root.querySelector(".grid");
-    if (!remembered.has(key)) {
-      remembered.set(key, { values: {}, own: {}, look: { ...LOOK }, window: null });
-    }
-    this.state = remembered.get(key);
     this.view = { zoom: 1, x: 0, y: 0 };
     this.panels = [];
     this.listeners = new AbortController();
@@ -62,6 +60,7 @@ class Viewer {
       const { header, arrays } = unpack(bytes);
       this.header = header;
       this.arrays = arrays;
+      this.state = stateOf(header.viewer);
       this.message.hidden = true;
       this.build();
     } catch (error) {
@@ -208,7 +207,10 @@ class Viewer {
     this.aspect = wanted ? input.size : picture.shown_size;
     this.grid.style.setProperty("--aspect", `${this.aspect[1]} / ${this.aspect[0]}`);
     if (!wanted && picture.is_deep) {
-      this.state.window ??= { centre: picture.white / 2, width: picture.white };
+      const known = `${picture.size} ${picture.white}`;
+      if (this.state.window?.known !== known) {
+        this.state.window = { known, centre: picture.white / 2, width: picture.white };
+      }
       this.base = this.windowed();
     } else {
       const file = this.arrays[wanted ? input.file : picture.file].values;
@@ -244,6 +246,7 @@ class Viewer {
     const { white } = this.header.picture;
     const { centre, width } = this.state.window;
     this.state.window = {
+      ...this.state.window,
       centre: Math.min(white, Math.max(0, centre + dy * white)),
       width: Math.min(2 * white, Math.max(1, width + dx * white)),
     };
@@ -736,6 +739,14 @@ function watch(stage, viewer) {
     else return;
     event.preventDefault();
   });
+}
+
+/** What was set in a viewer before, else the defaults. */
+function stateOf(viewer) {
+  if (!remembered.has(viewer)) {
+    remembered.set(viewer, { values: {}, own: {}, look: { ...LOOK }, window: null });
+  }
+  return remembered.get(viewer);
 }
 
 // ---- small parts ---------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ def packed(
         image=picture(60, 100, 3) if image is None else image,
         seen=np.zeros((40, 40), np.uint8) if seen is None else seen,
         parameters=METHODS["finer-grad-cam"].parameters_of("render"),
+        viewer="viewer",
         question="Why 3 rather than 5?",
         source="IMG",
     )
