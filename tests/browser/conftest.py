@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import socket
@@ -10,9 +11,11 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -29,8 +32,43 @@ from safetensors.torch import save_file
 
 from tests.conftest import CHROMIUM_ARGS, REPO
 
+# In the page: canvases are under the component's shadow root.
+READ_CANVAS = """canvas => {
+  const { width, height } = canvas;
+  const bytes = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  const parts = [];
+  for (let i = 0; i < bytes.length; i += 32768)
+    parts.push(String.fromCharCode(...bytes.subarray(i, i + 32768)));
+  return [width, height, btoa(parts.join(""))];
+}"""
+IS_PAINTED = """() => {
+  const find = (root) => [...root.querySelectorAll("*")].flatMap((each) => [
+    ...(each.matches("canvas.picture") ? [each] : []),
+    ...(each.shadowRoot ? find(each.shadowRoot) : []),
+  ]);
+  const all = find(document);
+  return all.length > 0 && all.every((each) => each.width !== 300 || each.height !== 150);
+}"""
+AS_AT_FIRST = """async root => {
+  const viewer = root.viewer;
+  root.atFirst ??= {
+    header: viewer.header, arrays: viewer.arrays, look: structuredClone(viewer.state.look),
+  };
+  const { header, arrays, look } = root.atFirst;
+  for (const each of header.parameters) viewer.state.values[each.name] = each.default;
+  viewer.state.own = {};
+  Object.assign(viewer.state.look, structuredClone(look));
+  if (viewer.swipe) viewer.swipe.element.remove();
+  Object.assign(viewer, { header, arrays, swipe: null, signature: "at first" });
+  viewer.message.hidden = true;
+  viewer.hide(false);
+  viewer.resetView();
+  viewer.build();
+  await new Promise((done) => setTimeout(done, 100));
+}"""
 START_S = 120
 WAIT_MS = 20_000
+SEND_MS = 400
 # The server has, beside digits, a model of a thousand classes with random weights.
 OWN_MODEL = "thousand"
 MODELS = f"""
@@ -60,6 +98,11 @@ class Dashboard:
         page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
         page.on("console", self._note)
         page.on("request", self._watch)
+        self.num_frames_sent = 0
+        page.on("websocket", lambda socket: socket.on("framesent", self._count))
+
+    def _count(self, _frame: object) -> None:
+        self.num_frames_sent += 1
 
     def _note(self, message: ConsoleMessage) -> None:
         address = message.location["url"]
@@ -73,23 +116,73 @@ class Dashboard:
         if not is_inside(request.url):
             self.outside.append(request.url)
 
+    def expect_no_faults(self) -> None:
+        """Fail where the console told of an error or a request left this machine."""
+        assert self.faults == []
+        assert self.outside == []
+
     def widget(self, key: str) -> Locator:
         """Return the element of a widget or container by its key in `components`."""
         return self.page.locator(f".st-key-{re.sub(r'[^a-zA-Z0-9_-]', '-', key)}")
 
-    def slider(self, key: str) -> Locator:
-        """Return what takes the keyboard in a slider."""
-        return self.widget(key).get_by_role("slider")
+    def panel(self, method: str) -> Locator:
+        """Return a map's panel in the viewer."""
+        return self.page.locator(f'figure[data-panel="{method}"]')
 
-    def picture(self, method: str) -> Locator:
-        """Return a map's picture."""
-        return self.widget(f"panel-{method}").locator("img")
+    def slider(self, parameter: str) -> Locator:
+        """Return the slider that drives all panels."""
+        return self.page.locator(f'.controls input[data-parameter="{parameter}"]')
 
-    def source(self, method: str) -> str:
-        """Return the address of a map's picture; equal pictures have equal addresses."""
-        source = self.picture(method).get_attribute("src")
-        assert source
-        return source
+    def look(self, name: str) -> Locator:
+        """Return the slider of a look: opacity, top."""
+        return self.page.locator(f'.looks input[data-parameter="{name}"]')
+
+    def pixels(self, method: str, layer: str = "overlay") -> np.ndarray:
+        """Return a panel's canvas, (H, W, 4) uint8: the map's `overlay`, or the `picture`."""
+        canvas = self.panel(method).locator(f"canvas.{layer}")
+        width, height, data = canvas.evaluate(READ_CANVAS)
+        flat = np.frombuffer(base64.b64decode(data), np.uint8)
+        return flat.reshape(height, width, 4)
+
+    def drawn(self) -> dict[str, bytes]:
+        """Return each panel's map as it is drawn; equal maps are equal."""
+        names = self.page.locator("figure[data-panel]").evaluate_all(
+            "all => all.map(each => each.dataset.panel)"
+        )
+        return {name: self.pixels(name).tobytes() for name in names}
+
+    def until(self, is_so: Callable[[], bool], what: str) -> None:
+        """Wait until something is so."""
+        for _ in range(WAIT_MS // 50):
+            if is_so():
+                return
+            self.page.wait_for_timeout(50)
+        pytest.fail(f"waited in vain: {what}")
+
+    def expect_changed(self, method: str, before: bytes) -> None:
+        self.until(lambda: self.drawn().get(method, before) != before, f"{method} is drawn anew")
+
+    def expect_panels(self, count: int) -> None:
+        """Wait until so many maps are drawn over the picture."""
+        expect(self.page.locator("figure[data-panel]")).to_have_count(count)
+        expect(self.page.get_by_text("Network passes in this session")).to_be_visible()
+        self.settle()
+        self.until(lambda: self.page.evaluate(IS_PAINTED), "the picture is painted")
+
+    def values(self, method: str) -> np.ndarray:
+        """Download a map's values, as they are set now."""
+        self.page.wait_for_timeout(SEND_MS)  # until what was released has been answered
+        self.settle()
+        item = self.widget(f"npy-{method}").get_by_role("button")
+        if not item.is_visible():
+            self.page.get_by_role("button", name="Values (NPY)").click()
+        with self.page.expect_download() as caught:
+            item.click()
+        assert caught.value.suggested_filename == f"whynot-{method}.npy"
+        values: np.ndarray = np.load(Path(caught.value.path()))
+        self.page.keyboard.press("Escape")
+        expect(item).not_to_be_visible()
+        return values
 
     def passes(self) -> int:
         """Return how many pictures went through networks, as the page says."""
@@ -179,8 +272,11 @@ def browser(chromium_path: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def open_window(server: str, browser: Browser) -> Iterator[Callable[..., Dashboard]]:
+Opener = Callable[..., Dashboard]
+
+
+@contextmanager
+def watched_windows(server: str, browser: Browser) -> Iterator[Opener]:
     """Give a function that opens the dashboard for another person.
 
     At the end no window may have seen a traceback, an error on the console, or a request that
@@ -210,15 +306,39 @@ def open_window(server: str, browser: Browser) -> Iterator[Callable[..., Dashboa
     for context in contexts:
         context.close()
     assert not any(num_tracebacks)
-    assert [fault for window in windows for fault in window.faults] == []
-    assert {address for window in windows for address in window.outside} == set()
+    for window in windows:
+        window.expect_no_faults()
 
 
 @pytest.fixture
-def window(open_window: Callable[..., Dashboard]) -> Dashboard:
+def open_window(server: str, browser: Browser) -> Iterator[Opener]:
+    """Give a function that opens the dashboard for another person, watched to the test's end."""
+    with watched_windows(server, browser) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def window(open_window: Opener) -> Dashboard:
     """Give one window with the first four maps."""
     window = open_window()
-    expect(window.page.locator("[class*=st-key-panel-] img")).to_have_count(4)
-    expect(window.page.get_by_text("Network passes in this session")).to_be_visible()
-    window.settle()
+    window.expect_panels(4)
     return window
+
+
+@pytest.fixture(scope="module")
+def lasting_window(server: str, browser: Browser) -> Iterator[Dashboard]:
+    """Give one window with the first four maps to a whole module."""
+    with watched_windows(server, browser) as open_one:
+        window = open_one()
+        window.expect_panels(4)
+        yield window
+
+
+@pytest.fixture
+def same_window(lasting_window: Dashboard) -> Iterator[Dashboard]:
+    """Give the module's window with its viewer as at first: for what stays within the viewer."""
+    lasting_window.page.mouse.move(1, 1)
+    lasting_window.page.locator(".viewer").evaluate(AS_AT_FIRST)
+    lasting_window.settle()
+    yield lasting_window
+    lasting_window.expect_no_faults()

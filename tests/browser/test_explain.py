@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,39 +39,36 @@ def upload(window: Dashboard, name: str, content: bytes) -> None:
     )
 
 
-def expect_changed(window: Dashboard, method: str, before: str) -> None:
-    expect(window.picture(method)).not_to_have_attribute("src", before)
-
-
 # ---- the first picture ---------------------------------------------------------------------
 
 
-def test_the_first_picture_has_four_maps_with_title_and_legend(window: Dashboard) -> None:
+def test_the_first_picture_has_four_maps_with_title_legend_and_foot(window: Dashboard) -> None:
     window.expect_prediction("3")
     titles = ["DiffCAM", "Finer-CAM (Grad-CAM)", "Grad-CAM", "Guided AbsoluteGrad"]
-    for method, title in zip(METHODS, titles, strict=True):
-        panel = window.widget(f"panel-{method}")
+    feet = ["λ = 10⁻³", "γ = 0.60", "layer features.5", "p = 85"]
+    for method, title, foot in zip(METHODS, titles, feet, strict=True):
+        panel = window.panel(method)
         expect(panel.get_by_text(title, exact=True)).to_be_visible()
-        expect(panel.locator(".legend-bar")).to_be_visible()
-        picture = window.picture(method)
-        assert picture.evaluate("each => each.complete && each.naturalWidth") == 280
-        assert picture.bounding_box()["width"] > 150
+        expect(panel.locator(".legend .bar")).to_be_visible()
+        expect(panel.locator(".foot")).to_contain_text(foot)
+        assert panel.locator(".stage").bounding_box()["width"] > 150
+        assert window.pixels(method, "picture").shape == (280, 280, 4)
+        assert window.pixels(method)[..., 3].any()
 
 
 # ---- uploads -------------------------------------------------------------------------------
 
 
 def test_an_uploaded_jpeg_is_predicted_and_explained(window: Dashboard) -> None:
-    before = window.source("grad-cam")
+    before = window.drawn()["grad-cam"]
     window.press("Upload")
     upload(window, "seven.jpg", jpeg())
     window.expect_prediction("7")
-    expect(window.page.get_by_text("In use: 300 × 420 px")).to_be_visible()
-    expect_changed(window, "grad-cam", before)
-    window.settle()
+    expect(window.page.get_by_text("300 × 420 px")).to_be_visible()
+    window.expect_changed("grad-cam", before)
+    window.expect_panels(4)
     for method in METHODS:
-        sides = window.picture(method).evaluate("each => [each.naturalWidth, each.naturalHeight]")
-        assert sides == [300, 420]
+        assert window.pixels(method, "picture").shape[:2] == (420, 300)
 
 
 @pytest.mark.parametrize(
@@ -89,13 +85,13 @@ def test_a_broken_file_gives_a_message_and_the_former_picture_stays(
     window.press("Upload")
     upload(window, "seven.jpg", jpeg(300, 300))
     window.expect_prediction("7")
-    window.settle()
-    before = window.source("grad-cam")
+    window.expect_panels(4)
+    before = window.drawn()
     upload(window, name, content)
     expect(window.page.get_by_test_id("stAlert").filter(has_text=message)).to_be_visible()
     window.settle()
     window.expect_prediction("7")
-    assert window.source("grad-cam") == before
+    assert window.drawn() == before
 
 
 # ---- the canvas ----------------------------------------------------------------------------
@@ -127,7 +123,7 @@ def test_a_drawn_digit_is_read_right(
     window.press("Draw")
     draw(window, strokes)
     window.expect_prediction(digit)
-    expect(window.page.locator("[class*=st-key-panel-] img")).to_have_count(4)
+    window.expect_panels(4)
 
 
 def test_clearing_the_canvas_leaves_no_picture(window: Dashboard) -> None:
@@ -137,7 +133,7 @@ def test_clearing_the_canvas_leaves_no_picture(window: Dashboard) -> None:
     window.page.get_by_role("button", name="Clear", exact=True).click()
     expect(window.page.get_by_text("Give a picture on the left")).to_be_visible()
     expect(window.page.get_by_text("Draw a digit here")).to_be_visible()
-    expect(window.page.locator("[class*=st-key-panel-] img")).to_have_count(0)
+    expect(window.page.locator("figure[data-panel]")).to_have_count(0)
 
 
 def test_an_emptied_canvas_can_be_drawn_on_again(window: Dashboard) -> None:
@@ -169,55 +165,57 @@ def test_a_drawing_is_still_there_after_looking_at_a_sample(window: Dashboard) -
 
 # ---- sliders -------------------------------------------------------------------------------
 
-SLIDERS = [
-    ("parameter-gamma", "finer-grad-cam"),
-    ("parameter-lam", "diffcam"),
-    ("parameter-p", "guided-absolute-grad"),
-]
+SLIDERS = [("gamma", "finer-grad-cam"), ("lam", "diffcam"), ("p", "guided-absolute-grad")]
 
 
-@pytest.mark.parametrize(("key", "moved"), SLIDERS)
+@pytest.mark.parametrize(("parameter", "moved"), SLIDERS)
 def test_a_slider_moved_by_keyboard_changes_its_own_map_without_the_network(
-    window: Dashboard, key: str, moved: str
+    window: Dashboard, parameter: str, moved: str
 ) -> None:
-    before = {method: window.source(method) for method in METHODS}
-    num_passes = window.passes()
-    window.slider(key).focus()
-    window.page.keyboard.press("ArrowRight")
-    expect_changed(window, moved, before[moved])
+    before, num_passes = window.drawn(), window.passes()
+    window.slider(parameter).focus()
+    window.page.keyboard.press("PageUp")
+    window.expect_changed(moved, before[moved])
+    window.page.wait_for_timeout(300)
     window.settle()
-    after = {method: window.source(method) for method in METHODS}
+    after = window.drawn()
     assert [method for method in METHODS if after[method] != before[method]] == [moved]
     assert window.passes() == num_passes
 
 
 def test_reverse_changes_the_finer_map(window: Dashboard) -> None:
-    before = window.source("finer-grad-cam")
-    num_passes = window.passes()
-    window.page.get_by_text("Reverse", exact=True).click()
-    expect_changed(window, "finer-grad-cam", before)
-    expect(window.widget("panel-finer-grad-cam").get_by_text("reversed")).to_be_visible()
+    before, num_passes = window.drawn(), window.passes()
+    window.page.get_by_role("checkbox", name="Reverse").click()
+    window.expect_changed("finer-grad-cam", before["finer-grad-cam"])
+    expect(window.panel("finer-grad-cam").locator(".foot")).to_contain_text("reverse")
+    window.settle()
     assert window.passes() == num_passes
 
 
 def test_for_and_against_changes_picture_and_legend(window: Dashboard) -> None:
-    before = window.source("diffcam")
+    before = window.drawn()
     window.press("For and against")
-    expect_changed(window, "diffcam", before)
-    legend = window.widget("panel-diffcam").locator(".legend")
+    window.expect_changed("diffcam", before["diffcam"])
+    legend = window.panel("diffcam").locator(".legend")
     expect(legend).to_contain_text("−")
     expect(legend).to_contain_text("has less")
+    assert window.drawn()["guided-absolute-grad"] == before["guided-absolute-grad"]
 
 
 def test_sliders_can_be_reached_by_tab(window: Dashboard) -> None:
-    window.widget("methods").get_by_role("combobox").focus()
-    wanted = {"parameter-lam", "parameter-gamma", "parameter-p", "opacity"}
+    window.widget("methods-digits").get_by_role("combobox").focus()
+    wanted = {"lam", "gamma", "p", "opacity", "top"}
     reached = set()
-    for _ in range(30):
+    for _ in range(40):
         window.page.keyboard.press("Tab")
-        for key in wanted - reached:
-            if window.slider(key).evaluate("each => each === document.activeElement"):
-                reached.add(key)
+        focused = window.page.evaluate(
+            """() => {
+              let at = document.activeElement;
+              while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+              return at?.dataset?.parameter ?? null;
+            }"""
+        )
+        reached |= {focused} & wanted
         if reached == wanted:
             break
     assert reached == wanted
@@ -228,37 +226,54 @@ def test_sliders_can_be_reached_by_tab(window: Dashboard) -> None:
 
 def test_a_downloaded_png_opens_and_holds_the_map(window: Dashboard) -> None:
     with window.page.expect_download() as caught:
-        window.widget("png-diffcam").get_by_role("button").click()
+        window.panel("diffcam").get_by_role("button", name="PNG").click()
     assert caught.value.suggested_filename == "whynot-diffcam.png"
     with PIL.Image.open(caught.value.path()) as picture:
         picture.load()
         assert picture.format == "PNG"
         assert picture.width >= 280
-        assert picture.height > 280
+        assert picture.height > picture.width
 
 
 def test_a_downloaded_npy_is_the_map_in_float32(window: Dashboard) -> None:
-    with window.page.expect_download() as caught:
-        window.widget("npy-finer-grad-cam").get_by_role("button").click()
-    assert caught.value.suggested_filename == "whynot-finer-grad-cam.npy"
-    values = np.load(Path(caught.value.path()))
+    values = window.values("finer-grad-cam")
     assert (values.shape, values.dtype) == ((280, 280), np.float32)
     assert np.isfinite(values).all()
     assert values.max() > 0
 
 
-def test_a_download_follows_the_slider(window: Dashboard) -> None:
-    def download() -> np.ndarray:
-        with window.page.expect_download() as caught:
-            window.widget("npy-finer-grad-cam").get_by_role("button").click()
-        return np.load(Path(caught.value.path()))
-
-    before, source = download(), window.source("finer-grad-cam")
-    window.slider("parameter-gamma").focus()
+def test_a_downloaded_npy_has_the_values_of_the_slider_as_released(window: Dashboard) -> None:
+    """At γ = 0 Finer-CAM is its base."""
+    before = window.values("finer-grad-cam")
+    base = window.values("grad-cam")
+    assert not np.allclose(before, base)
+    window.slider("gamma").focus()
     window.page.keyboard.press("Home")
-    expect_changed(window, "finer-grad-cam", source)
+    expect(window.panel("finer-grad-cam").locator(".foot")).to_contain_text("γ = 0.00")
+    window.page.wait_for_timeout(300)
     window.settle()
-    assert not np.array_equal(download(), before)
+    np.testing.assert_allclose(window.values("finer-grad-cam"), base, atol=1e-6 * base.max())
+
+
+def test_a_downloaded_npy_has_the_values_of_the_panels_own_slider(window: Dashboard) -> None:
+    panel = window.panel("finer-grad-cam")
+    panel.get_by_role("button", name="Own sliders").click()
+    panel.get_by_role("slider").first.focus()
+    window.page.keyboard.press("Home")
+    expect(panel.locator(".foot")).to_contain_text("γ = 0.00")
+    window.page.wait_for_timeout(300)
+    window.settle()
+    base = window.values("grad-cam")
+    np.testing.assert_allclose(window.values("finer-grad-cam"), base, atol=1e-6 * base.max())
+
+
+def test_a_downloaded_npy_is_signed_where_the_map_is(window: Dashboard) -> None:
+    window.press("For and against")
+    expect(window.panel("diffcam").locator(".legend")).to_contain_text("has less")
+    window.page.wait_for_timeout(300)
+    window.settle()
+    assert window.values("diffcam").min() < 0
+    assert window.values("guided-absolute-grad").min() >= 0
 
 
 # ---- sessions and pages --------------------------------------------------------------------
@@ -268,39 +283,98 @@ def test_two_sessions_at_once_do_not_mix(
     window: Dashboard, open_window: Callable[..., Dashboard]
 ) -> None:
     other = open_window()
-    expect(other.page.get_by_text("Network passes in this session")).to_be_visible()
-    start = window.source("finer-grad-cam")
+    other.expect_panels(4)
+    start = window.drawn()["finer-grad-cam"]
+    assert other.drawn()["finer-grad-cam"] == start
     window.choose("sample", "A plain 7")
-    other.slider("parameter-gamma").focus()
+    other.slider("gamma").focus()
     other.page.keyboard.press("Home")
     window.expect_prediction("7")
-    expect(other.widget("panel-finer-grad-cam").get_by_text("γ = 0.00")).to_be_visible()
+    expect(other.panel("finer-grad-cam").locator(".foot")).to_contain_text("γ = 0.00")
     other.expect_prediction("3")
-    expect(window.widget("panel-finer-grad-cam").get_by_text("γ = 0.60")).to_be_visible()
-    expect_changed(window, "finer-grad-cam", start)
+    window.expect_changed("finer-grad-cam", start)
+    expect(window.panel("finer-grad-cam").locator(".foot")).to_contain_text("γ = 0.60")
     window.settle()
     other.settle()
     assert window.passes() == 2 * other.passes()
 
 
-def test_switching_pages_keeps_what_was_chosen(window: Dashboard) -> None:
+def there_and_back(window: Dashboard, num_panels: int = 4) -> None:
+    window.page.get_by_role("link", name="Models").click()
+    expect(window.page.get_by_role("heading", name="Models", level=1)).to_be_visible()
+    window.page.get_by_role("link", name="Explain").click()
+    window.expect_panels(num_panels)
+
+
+def test_switching_pages_keeps_question_and_values(window: Dashboard) -> None:
     window.choose("sample", "A 4 like a 9")
     window.expect_prediction("4")
     window.press("Why not")
     expect(window.page.get_by_role("heading", name="Why 4 and not")).to_be_visible()
-    window.slider("parameter-gamma").focus()
+    window.expect_panels(4)
+    window.slider("gamma").focus()
     window.page.keyboard.press("End")
-    expect(window.widget("panel-finer-grad-cam").get_by_text("γ = 2.00")).to_be_visible()
+    expect(window.panel("finer-grad-cam").locator(".foot")).to_contain_text("γ = 2.00")
     window.settle()
     title = window.page.get_by_role("heading", level=1).inner_text()
-    before, num_passes = window.source("finer-grad-cam"), window.passes()
-    window.page.get_by_role("link", name="Models").click()
-    expect(window.page.get_by_role("heading", name="Models", level=1)).to_be_visible()
-    window.page.get_by_role("link", name="Explain").click()
+    before, num_passes = window.drawn(), window.passes()
+    there_and_back(window)
     expect(window.page.get_by_role("heading", name=title, level=1)).to_be_visible()
-    expect(window.picture("finer-grad-cam")).to_have_attribute("src", before)
-    expect(window.slider("parameter-gamma")).to_have_value("2")
+    assert window.drawn() == before
+    expect(window.slider("gamma")).to_have_attribute("aria-valuetext", "2.00")
     assert window.passes() == num_passes
+
+
+def test_switching_pages_keeps_the_looks(window: Dashboard) -> None:
+    window.look("opacity").focus()
+    window.page.keyboard.press("End")
+    window.page.get_by_role("combobox", name="Colours").select_option("Inferno")
+    for each in ("Both", "Shared", "For and against"):
+        window.press(each)
+    window.settle()
+    before = window.drawn()
+    there_and_back(window)
+    assert window.drawn() == before
+    expect(window.look("opacity")).to_have_value("100")
+    for each in ("Both", "Shared", "For and against"):
+        expect(window.page.get_by_role("radio", name=each, exact=True)).to_be_checked()
+
+
+def test_switching_pages_keeps_a_panels_own_sliders(window: Dashboard) -> None:
+    panel = window.panel("finer-grad-cam")
+    panel.get_by_role("button", name="Own sliders").click()
+    panel.get_by_role("slider").first.focus()
+    window.page.keyboard.press("End")
+    expect(panel.locator(".foot")).to_contain_text("γ = 2.00")
+    window.settle()
+    there_and_back(window)
+    expect(panel.locator(".foot")).to_contain_text("γ = 2.00")
+    expect(window.slider("gamma")).to_have_attribute("aria-valuetext", "0.60")
+
+
+def test_downloads_agree_with_the_page_after_switching_pages(window: Dashboard) -> None:
+    window.slider("gamma").focus()
+    window.page.keyboard.press("Home")
+    window.settle()
+    there_and_back(window)
+    window.page.wait_for_timeout(300)
+    window.settle()
+    base = window.values("grad-cam")
+    np.testing.assert_allclose(window.values("finer-grad-cam"), base, atol=1e-6 * base.max())
+
+
+def test_a_value_survives_leaving_out_its_method(window: Dashboard) -> None:
+    window.slider("gamma").focus()
+    window.page.keyboard.press("End")
+    window.settle()
+    window.widget("methods-digits").get_by_role(
+        "button", name="Remove Finer-CAM (Grad-CAM)"
+    ).click()
+    window.expect_panels(3)
+    expect(window.slider("gamma")).to_have_count(0)
+    window.choose("methods-digits", "Finer-CAM (Grad-CAM)")
+    window.expect_panels(4)
+    expect(window.slider("gamma")).to_have_attribute("aria-valuetext", "2.00")
 
 
 def test_a_drawing_survives_switching_pages(window: Dashboard) -> None:
@@ -343,5 +417,5 @@ def test_weights_that_are_missing_are_explained_and_digits_works_again(window: D
     message = window.page.get_by_test_id("stAlert").filter(has_text="resnet18-f37072fd.pth")
     expect(message).to_be_visible()
     window.choose("model", "digits")
-    expect(window.page.locator("[class*=st-key-panel-] img")).to_have_count(4)
+    window.expect_panels(4)
     expect(message).to_have_count(0)

@@ -26,8 +26,7 @@ def test_nothing_scrolls_sideways(
     open_window: Callable[..., Dashboard], width: int, height: int, scheme: str
 ) -> None:
     window = open_window(width, height, scheme)
-    expect(window.page.get_by_text("Network passes in this session")).to_be_visible()
-    window.settle()
+    window.expect_panels(4)
     assert window.page.evaluate(STICKING_OUT) == []
     window.page.get_by_role("link", name="Models").click()
     expect(window.page.get_by_role("heading", name="Models", level=1)).to_be_visible()
