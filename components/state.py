@@ -20,6 +20,7 @@ METHODS = "methods"
 QUESTION = "question"
 SUGGEST_BY = "suggest-by"
 VIEWER = "viewer"
+VALUES_OF = "values-of"
 CANVAS = "canvas"
 
 _UPLOAD = "kept-upload"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from components import caching
+from components import caching, state
 from components.image_input import image_input
 from components.map_viewer import Panel, Settings, show_maps
 from components.method_picker import method_picker
@@ -27,6 +27,7 @@ from explain_core.types import Array, Basis, Contrast
 
 _LEAD = "Why this, and why not that?"
 _PICTURE_PX = 480
+_PREPARED_AHEAD_PX = 16_000_000
 _NEEDS_MOST_FIRST = ("classes", "nothing", "pictures")
 
 
@@ -181,33 +182,38 @@ def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
 
 
 def _downloads(asked: Asked, panels: Sequence[Panel], settings: Settings) -> None:
-    """Offer each map's values as they are set now."""
-    with st.popover("Values (NPY)", icon=":material/download:"):
-        st.caption(
-            "The map on the picture's pixels, float32, not normalised; NaN where the model never "
-            "looked."
+    """Offer one map's values as they are set now."""
+    named = {panel.name: panel for panel in panels}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            "Values of",
+            list(named),
+            format_func=lambda name: named[name].title,
+            key=state.VALUES_OF,
+            width=260,
+            help="The map on the picture's pixels, float32, not normalised; NaN where the model "
+            "never looked.",
         )
-        for panel in panels:
 
-            def as_npy(panel: Panel = panel) -> bytes:
-                smap = render(
-                    panel.basis,
-                    signed=settings.is_signed and METHODS[panel.name].can_be_signed,
-                    **settings.of(panel.name),
-                )
-                file = io.BytesIO()
-                np.save(file, smap.on_original())
-                return file.getvalue()
-
-            st.download_button(
-                panel.title,
-                as_npy,
-                file_name=f"whynot-{panel.name}.npy",
-                mime="application/octet-stream",
-                key=f"npy-{panel.name}",
-                on_click="ignore",
-                type="tertiary",
+        def as_npy() -> bytes:
+            smap = render(
+                named[name].basis,
+                signed=settings.is_signed and METHODS[name].can_be_signed,
+                **settings.of(name),
             )
+            file = io.BytesIO()
+            np.save(file, smap.on_original())
+            return file.getvalue()
+
+        is_large = asked.image.pixels.size > _PREPARED_AHEAD_PX
+        st.download_button(
+            "NPY",
+            as_npy if is_large else as_npy(),
+            file_name=f"whynot-{name}.npy",
+            mime="application/octet-stream",
+            on_click="ignore",
+            icon=":material/download:",
+        )
 
 
 def _names(asked: Asked) -> str:

@@ -79,6 +79,7 @@ class Viewer {
 
   build() {
     const { parameters, panels } = this.header;
+    this.swipe = null;
     for (const parameter of parameters) this.state.values[parameter.name] ??= parameter.default;
     this.tables = Object.fromEntries(
       Object.entries(this.header.colours).map(([name, index]) => [name, colourTable(this.arrays[index].values)]),
@@ -112,9 +113,11 @@ class Viewer {
     const shown = make("output", { className: "value" });
     const range = make("input", { type: "range", min: 0, max: places, step: 1, value: toPlace(target[parameter.name]) });
     range.dataset.parameter = parameter.name;
+    range.setAttribute("aria-label", parameter.label);
     const tell = () => {
       shown.textContent = toText(target[parameter.name]);
       range.setAttribute("aria-valuetext", shown.textContent);
+      range.style.setProperty("--at", `${(100 * range.value) / places}%`);
     };
     range.addEventListener("input", () => {
       target[parameter.name] = toValue(Number(range.value));
@@ -221,7 +224,7 @@ class Viewer {
         return;
       }
     }
-    if (wanted === this.isInputView) for (const panel of this.panels) panel.paintPicture();
+    if (wanted === this.isInputView) this.paintPictures();
   }
 
   /** The deep gray picture through its window; the map is not touched. */
@@ -251,7 +254,12 @@ class Viewer {
       width: Math.min(2 * white, Math.max(1, width + dx * white)),
     };
     this.base = this.windowed();
+    this.paintPictures();
+  }
+
+  paintPictures() {
     for (const panel of this.panels) panel.paintPicture();
+    this.swipe?.refresh();
   }
 
   // ---- drawing -------------------------------------------------------------------------------
@@ -332,7 +340,9 @@ class Viewer {
   }
 
   hide(isHidden) {
+    this.isBare = isHidden;
     this.grid.classList.toggle("is-bare", isHidden);
+    this.swipe?.refresh();
   }
 
   listenForHiding() {
@@ -378,6 +388,7 @@ class Panel {
         this.basis[name] = viewer.arrays[index];
       }
       basisSize(about.kind, this.basis);
+      if (!about.size.every((side) => side > 0)) throw new Error(`its size is ${about.size.join(" × ")}`);
     } catch (error) {
       this.broken = error.message;
     }
@@ -399,7 +410,7 @@ class Panel {
     this.cross = make("div", { className: "cross" });
     this.world.append(this.picture, this.overlay, this.lines, this.cross);
     this.stage.append(this.world);
-    this.readout = make("output", { className: "readout" });
+    this.readout = make("output", { className: "readout", textContent: "Point at the map to read it." });
     this.legend = make("div", { className: "legend" });
     this.foot = make("p", { className: "foot" });
     this.ownControls = make("div", { className: "own" });
@@ -505,7 +516,7 @@ class Panel {
       this.pixels = new Uint32Array(this.image.data.buffer);
     }
     const isHeat = look.drawing !== "Contours";
-    const bound = topBound(this.map, look.top, isSigned);
+    const bound = topBound(values, look.top, isSigned);
     paint(this.pixels, values, { table: this.viewer.tables[name], high: isHeat ? high : 0, isSigned, bound });
     this.overlay.getContext("2d").putImageData(this.image, 0, 0);
     this.overlay.style.opacity = look.opacity / 100;
@@ -617,9 +628,10 @@ class Panel {
     };
   }
 
-  paintInto(context, width, height) {
+  paintInto(context, width, height, isBare = false) {
     const box = (element) => ["left", "top", "width", "height"].map((side, i) => (parseFloat(element.style[side]) / 100) * (i % 2 ? height : width));
     context.drawImage(this.picture, 0, 0, width, height);
+    if (isBare) return;
     context.save();
     context.beginPath();
     context.rect(0, 0, width, height);
@@ -686,7 +698,7 @@ class Swipe {
       context.beginPath();
       context.rect(side ? cut : 0, 0, side ? this.canvas.width - cut : cut, this.canvas.height);
       context.clip();
-      this.viewer.panels[list.value]?.paintInto(context, this.canvas.width, this.canvas.height);
+      this.viewer.panels[list.value]?.paintInto(context, this.canvas.width, this.canvas.height, this.viewer.isBare);
       context.restore();
     });
     context.fillStyle = "#fff";
@@ -824,7 +836,7 @@ function number(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size < 1e-3 || size >= 1e5) return scientific(value);
-  return String(Number(value.toPrecision(3))).replace("-", "−");
+  return (size < 1000 ? value.toPrecision(3) : value.toFixed(0)).replace("-", "−");
 }
 
 function colourTable(rgb) {
