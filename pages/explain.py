@@ -224,7 +224,7 @@ def _source(asked: Asked) -> str:
     """Return what exports say about where the maps come from; no file name."""
     probability = asked.model.probabilities(asked.logits)[asked.question.target]
     name = short(asked.model.classes[asked.question.target])
-    return f"{asked.model.name}: {name} {percent(probability)}"
+    return f"Model {asked.model.name}; probability of {name}: {percent(probability)}"
 
 
 def _pictures(asked: Asked) -> str:

@@ -12,6 +12,7 @@ const CONTOUR_LEVELS = {
   "10,20,30,40,50,60,70,80,90": "every 10 %",
 };
 const LEAST_OVERLAY_PX = 224;
+const POINT_HINT = "Point at the map to read it.";
 
 const LOOK = {
   opacity: 60,
@@ -90,6 +91,7 @@ class Viewer {
     this.panels = panels.map((panel) => new Panel(this, panel));
     this.grid.replaceChildren(...this.panels.map((panel) => panel.element));
     this.grid.style.setProperty("--count", panels.length);
+    this.tellFollowed();
     this.loadPicture();
     this.draw();
     this.answer();
@@ -101,6 +103,7 @@ class Viewer {
     const name = make("span", { className: "name", textContent: parameter.label });
     if (parameter.is_switch) {
       const box = make("input", { type: "checkbox", checked: target[parameter.name] });
+      box.dataset.parameter = parameter.name;
       box.addEventListener("change", () => {
         target[parameter.name] = box.checked;
         redraw();
@@ -148,15 +151,16 @@ class Viewer {
         this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
         change();
       }),
-      Object.assign(dropdown("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
       choice("Scale", ["Own", "Shared"], look, "scale", change, "Own: colours span each map's own range. Shared: the same colour is the same value in every map."),
       dropdown("Colours", this.header.labels, look, "colours", change),
       signed && choice("Evidence", ["For", "For and against"], look, "evidence", redraw, "For and against: blue shows what speaks against, or what the picture has less of."),
       choice("View", ["Whole", "Network's input"], look, "view", () => {
         this.resetView();
+        this.unpoint();
         this.loadPicture();
         change();
       }),
+      Object.assign(dropdown("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
       this.buttons(),
     ];
     this.looks.replaceChildren(...items.filter(Boolean));
@@ -208,6 +212,7 @@ class Viewer {
     const wanted = this.isInputView;
     const { picture, input } = this.header;
     this.aspect = wanted ? input.size : picture.shown_size;
+    this.grid.style.setProperty("--ratio", this.aspect[1] / this.aspect[0]);
     this.grid.style.setProperty("--aspect", `${this.aspect[1]} / ${this.aspect[0]}`);
     if (!wanted && picture.is_deep) {
       const known = `${picture.size} ${picture.white}`;
@@ -255,6 +260,7 @@ class Viewer {
     };
     this.base = this.windowed();
     this.paintPictures();
+    this.tellNote();
   }
 
   paintPictures() {
@@ -272,26 +278,39 @@ class Viewer {
     this.repaint(changed, begin);
   }
 
+  /** Disable the sliders that no panel follows, because the ones that know them have their own. */
+  tellFollowed() {
+    for (const { name } of this.header.parameters) {
+      const input = this.controls.querySelector(`[data-parameter="${name}"]`);
+      input.disabled = !this.panels.some((panel) => panel.knows(name));
+      input.closest("label").classList.toggle("is-off", input.disabled);
+    }
+  }
+
   /** Paint maps that are rendered already; with a shared scale one change moves them all. */
   repaint(changed = this.panels, begin = performance.now()) {
     const isShared = this.state.look.scale === "Shared";
     const shared = isShared ? Math.max(0, ...this.panels.map((panel) => panel.high)) : null;
     for (const panel of isShared ? this.panels : changed) panel.paint(shared);
     this.swipe?.refresh();
-    this.tellNote(isShared, shared);
+    if (this.pointed) this.point(...this.pointed);
+    this.sharedEnd = shared;
+    this.tellNote();
     this.root.dataset.drawMs = (performance.now() - begin).toFixed(3);
     this.root.dataset.draws = Number(this.root.dataset.draws ?? 0) + 1;
   }
 
-  tellNote(isShared, shared) {
-    const { geometry } = this.header;
+  tellNote() {
+    const { geometry, picture } = this.header;
+    const { centre, width: wide } = this.state.window ?? {};
     const [top, left, bottom, right] = geometry.seen_box;
     const [height, width] = geometry.original_size;
     const isCropped = top > 0.5 || left > 0.5 || bottom < height - 0.5 || right < width - 0.5;
-    const widest = this.panels.find((panel) => panel.high === shared);
+    const widest = this.panels.find((panel) => panel.high === this.sharedEnd);
     const parts = [
+      picture.is_deep && wide && !this.isInputView && `Window ${number(centre - wide / 2)} to ${number(centre + wide / 2)}.`,
       isCropped && !this.isInputView && "Dimmed: outside what the network looks at.",
-      isShared && this.panels.length > 1 && widest && `Shared scale: its end is set by ${widest.about.title}; methods have different units.`,
+      this.sharedEnd !== null && this.panels.length > 1 && widest && `Shared scale: its end is set by ${widest.about.title}; methods have different units.`,
     ];
     this.note.textContent = parts.filter(Boolean).join(" ");
   }
@@ -330,13 +349,21 @@ class Viewer {
     this.view.x = Math.min(0, Math.max(least, this.view.x));
     this.view.y = Math.min(0, Math.max(least, this.view.y));
     const { zoom, x, y } = this.view;
+    this.grid.style.setProperty("--zoom", zoom);
     this.grid.style.setProperty("--view", `translate(${x * 100}%, ${y * 100}%) scale(${zoom})`);
     this.grid.classList.toggle("is-zoomed", zoom > 1);
   }
 
   /** Show the cross-hair at a share of the picture in every panel, with every panel's value. */
   point(x, y) {
-    for (const panel of [...this.panels, ...(this.swipe ? [this.swipe] : [])]) panel.point?.(x, y);
+    this.pointed = [x, y];
+    for (const panel of this.panels) panel.point(x, y);
+  }
+
+  /** Forget the cross-hair: its place means another one in another view. */
+  unpoint() {
+    this.pointed = null;
+    for (const panel of this.panels) panel.unpoint();
   }
 
   hide(isHidden) {
@@ -410,7 +437,7 @@ class Panel {
     this.cross = make("div", { className: "cross" });
     this.world.append(this.picture, this.overlay, this.lines, this.cross);
     this.stage.append(this.world);
-    this.readout = make("output", { className: "readout", textContent: "Point at the map to read it." });
+    this.readout = make("output", { className: "readout", textContent: POINT_HINT });
     this.legend = make("div", { className: "legend" });
     this.foot = make("p", { className: "foot" });
     this.ownControls = make("div", { className: "own" });
@@ -443,6 +470,7 @@ class Panel {
     this.link.setAttribute("aria-pressed", String(Boolean(this.own)));
     this.ownControls.replaceChildren();
     if (this.own) this.buildOwn();
+    this.viewer.tellFollowed();
     this.viewer.draw();
     this.viewer.answer();
   }
@@ -562,7 +590,8 @@ class Panel {
       return;
     }
     const [low, most] = isSigned ? this.about.meaning.signed : this.about.meaning.unsigned;
-    const note = `${isShared ? "one scale for all" : "own scale"}${isSigned ? ", clear at 0" : ""}`;
+    const scale = isShared ? `one scale for all, here up to ${number(this.high)}` : "own scale";
+    const note = `${scale}${isSigned ? ", clear at 0" : ""}`;
     const bar = make("div", { className: "bar" });
     bar.style.background = gradient(this.viewer.tables[name]);
     const ends = isSigned ? [number(-high), "0", number(high)] : ["0", "", number(high)];
@@ -615,17 +644,34 @@ class Panel {
     this.readout.textContent = isSeen ? `${where}: ${number(valueAt(this.map, this.about.size, ...inside))}` : `${where}: not looked at`;
   }
 
+  unpoint() {
+    this.cross.style.left = this.cross.style.top = "";
+    this.readout.textContent = POINT_HINT;
+  }
+
   /** What an export needs of this panel. */
   sheet() {
     return {
       title: this.about.title,
-      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.viewer.header.source],
+      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.looks(), this.viewer.header.source],
       legend: [...this.legend.querySelectorAll(".row")].map((row) => [...row.children].map((each) => each.textContent)),
       none: this.legend.querySelector(".none")?.textContent,
       table: this.viewer.tables[this.isSigned ? this.viewer.header.diverging : this.viewer.state.look.colours],
       paint: (context, width, height) => this.paintInto(context, width, height),
       aspect: this.viewer.aspect,
     };
+  }
+
+  /** How the map is drawn, in words. */
+  looks() {
+    const { opacity, drawing, levels, top, view } = this.viewer.state.look;
+    const parts = [
+      `opacity ${opacity} %`,
+      drawing !== "Heat map" && `contours ${CONTOUR_LEVELS[levels]}`,
+      top < 100 && `top ${top} %`,
+      view === "Whole" ? "dimmed: not looked at" : "the network's input",
+    ];
+    return parts.filter(Boolean).join(" · ");
   }
 
   paintInto(context, width, height, isBare = false) {
@@ -716,6 +762,7 @@ function watch(stage, viewer) {
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   };
   stage.addEventListener("wheel", (event) => {
+    if (viewer.view.zoom === 1 && event.deltaY > 0) return; // nothing to zoom out of: scroll
     event.preventDefault();
     viewer.zoomAt(Math.exp(-event.deltaY / 400), ...share(event));
   }, { passive: false });
@@ -866,7 +913,7 @@ function sheet(panels) {
   const line = 20;
   const columns = Math.min(panels.length, 4);
   const picture = panels.map(({ aspect: [h, w] }) => [side * Math.min(1, w / h), side * Math.min(1, h / w)]);
-  const tall = Math.max(...picture.map(([, h]) => h)) + 10 * line;
+  const tall = Math.max(...picture.map(([, h]) => h)) + 11 * line;
   const rows = Math.ceil(panels.length / columns);
   const canvas = make("canvas", { width: columns * (side + margin) + margin, height: rows * (tall + margin) + margin });
   const context = canvas.getContext("2d");

@@ -189,18 +189,27 @@ class Dashboard:
         return values
 
     def choose_map(self, title: str) -> None:
-        """Choose the map to download; a rerun may close the list before it is read."""
+        """Choose the map to download."""
         box = self.widget("values-of").get_by_role("combobox")
+        if box.input_value() != title:
+            self.pick(box, self.page.get_by_role("option", name=title, exact=True))
+        self.settle()
+        expect(box).to_have_value(title)
+
+    def pick(self, box: Locator, option: Locator, typed: str = "") -> None:
+        """Open a list and click an option; a rerun that is under way may close the list first."""
         for _ in range(TRIES):
-            if box.input_value() == title:
-                return
+            self.settle()
             box.click()
+            if typed:
+                box.fill(typed)
             try:
-                self.page.get_by_role("option", name=title, exact=True).click(timeout=3000)
+                option.first.click(timeout=4000)
             except TimeoutError:
                 self.page.keyboard.press("Escape")
-            self.settle()
-        expect(box).to_have_value(title)
+            else:
+                return
+        option.first.click()
 
     def passes(self) -> int:
         """Return how many pictures went through networks, as the page says."""
@@ -210,8 +219,8 @@ class Dashboard:
 
     def choose(self, key: str, option: str) -> None:
         """Choose in a select box."""
-        self.widget(key).get_by_role("combobox").click()
-        self.page.get_by_role("option", name=option, exact=True).click()
+        box = self.widget(key).get_by_role("combobox")
+        self.pick(box, self.page.get_by_role("option", name=option, exact=True))
 
     def press(self, name: str) -> None:
         """Press one part of a segmented control."""
