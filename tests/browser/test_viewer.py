@@ -601,6 +601,14 @@ def test_contours_are_lines_without_a_heat_map(same_window: Dashboard) -> None:
     assert not same_window.pixels("diffcam")[..., 3].any()
 
 
+def test_more_levels_can_be_chosen(same_window: Dashboard) -> None:
+    same_window.press("Contours")
+    before = lines(same_window)
+    same_window.page.get_by_label("Contours").last.select_option("every 10 %")
+    assert lines(same_window) > 2 * before
+    same_window.page.get_by_label("Contours").last.select_option("at 25, 50, 75 %")
+
+
 def test_a_heat_map_has_no_lines(same_window: Dashboard) -> None:
     assert lines(same_window) == 0
     assert same_window.pixels("diffcam")[..., 3].all()
@@ -826,6 +834,19 @@ def test_dragging_with_shift_moves_the_level(deep: Dashboard) -> None:
     before = deep.pixels("grad-cam", "picture").astype(int).mean()
     shift_drag(deep, 0, 0.3)
     assert deep.pixels("grad-cam", "picture").astype(int).mean() < before - 20
+
+
+def test_the_window_button_lets_dragging_move_it_and_reset_puts_it_back(deep: Dashboard) -> None:
+    before = deep.pixels("grad-cam", "picture").astype(int)
+    deep.page.get_by_role("button", name="Window by dragging").click()
+    x, y = _middle(deep, "grad-cam")
+    deep.page.mouse.move(x, y)
+    deep.page.mouse.down()
+    deep.page.mouse.move(x, y + 60, steps=4)
+    deep.page.mouse.up()
+    assert deep.pixels("grad-cam", "picture").astype(int).mean() < before.mean() - 10
+    deep.page.get_by_role("button", name="Reset window").click()
+    np.testing.assert_allclose(deep.pixels("grad-cam", "picture").astype(int), before, atol=1)
 
 
 def test_moving_the_window_never_changes_a_map(deep: Dashboard) -> None:
