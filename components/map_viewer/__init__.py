@@ -7,6 +7,7 @@ is released, so that numbers and downloads agree with what is seen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,15 @@ from explain_core.parameters import Parameter
 from explain_core.types import Basis, ParameterValue
 
 _HERE = Path(__file__).parent
+_MODULES = (  # each after those that it imports
+    "render.js",
+    "elements.js",
+    "export.js",
+    "pointers.js",
+    "panel.js",
+    "swipe.js",
+    "viewer.js",
+)
 _SIGNED = "For and against"
 
 Values = dict[str, ParameterValue]
@@ -31,12 +41,21 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-# One inline module: `render.js` stands alone for its tests, here its functions are not exported.
+def _joined(names: Sequence[str]) -> str:
+    """Return ES modules as the one inline module that Streamlit takes, the default export kept.
+
+    Their names share one scope, so no two modules may use the same one at their top.
+    """
+    source = "\n".join(_read(name) for name in names)
+    source = re.sub(r"^import .*? from .*?;\n", "", source, flags=re.MULTILINE)
+    return re.sub(r"^export (?!default)", "", source, flags=re.MULTILINE)
+
+
 _viewer = st.components.v2.component(
     "whynot_map_viewer",
     html=_read("viewer.html"),
     css=_read("viewer.css"),
-    js=_read("render.js").replace("export function", "function") + _read("viewer.js"),
+    js=_joined(_MODULES),
 )
 
 

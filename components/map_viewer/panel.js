@@ -1,0 +1,314 @@
+// One map over the picture, with its head, legend, read-out and tools.
+
+import { gradient, make, number, slide, spread, svg } from "./elements.js";
+import { save, sheet } from "./export.js";
+import { watch } from "./pointers.js";
+import { basisSize, contour, paint, peak, renderMap, topBound, upsample, valueAt } from "./render.js";
+
+export const CONTOUR_LEVELS = {
+  "50": "at 50 %",
+  "25,50,75": "at 25, 50, 75 %",
+  "10,20,30,40,50,60,70,80,90": "every 10 %",
+};
+const LEAST_OVERLAY_PX = 224;
+const POINT_HINT = "Point at the map to read it.";
+
+export class Panel {
+  constructor(viewer, about) {
+    this.viewer = viewer;
+    this.about = about;
+    this.own = viewer.state.own[about.name] ?? null;
+    this.high = 0;
+    this.build();
+    try {
+      this.basis = { ...about.numbers };
+      for (const [name, index] of Object.entries(about.fields)) {
+        if (!viewer.arrays[index]) throw new Error(`the data lack “${name}”`);
+        this.basis[name] = viewer.arrays[index];
+      }
+      basisSize(about.kind, this.basis);
+      if (!about.size.every((side) => side > 0)) throw new Error(`its size is ${about.size.join(" × ")}`);
+    } catch (error) {
+      this.broken = error.message;
+    }
+  }
+
+  build() {
+    const { name, title, subtitle } = this.about;
+    this.element = make("figure", { className: "panel" });
+    this.element.dataset.panel = name;
+    const head = make("figcaption", {});
+    this.subtitle = make("span", { className: "subtitle", textContent: subtitle });
+    head.append(make("strong", { textContent: title }), this.subtitle);
+    this.stage = make("div", { className: "stage", tabIndex: 0 });
+    this.stage.setAttribute("role", "img");
+    this.world = make("div", { className: "world" });
+    this.picture = make("canvas", { className: "picture" });
+    this.overlay = make("canvas", { className: "overlay" });
+    this.lines = svg("svg", { class: "lines", preserveAspectRatio: "none" });
+    this.cross = make("div", { className: "cross" });
+    this.world.append(this.picture, this.overlay, this.lines, this.cross);
+    this.stage.append(this.world);
+    this.readout = make("output", { className: "readout", textContent: POINT_HINT });
+    this.legend = make("div", { className: "legend" });
+    this.foot = make("p", { className: "foot" });
+    this.ownControls = make("div", { className: "own" });
+    this.element.append(head, this.stage, this.readout, this.legend, this.foot, this.ownControls, this.tools());
+    watch(this.stage, this.viewer);
+    if (this.own) this.buildOwn();
+  }
+
+  tools() {
+    const row = make("div", { className: "tools" });
+    const png = make("button", { type: "button", textContent: "PNG", title: "This map with legend, question and parameters." });
+    png.addEventListener("click", () => save(sheet([this.sheet()]), `whynot-${this.about.name}.png`));
+    this.enlarge = make("button", { type: "button", textContent: "Larger" });
+    this.enlarge.addEventListener("click", () => this.viewer.enlarge(this));
+    row.append(png, this.enlarge);
+    if (this.about.knows.length) {
+      this.link = make("button", { type: "button", textContent: "Own sliders", title: "Give this panel sliders of its own." });
+      this.link.setAttribute("aria-pressed", String(Boolean(this.own)));
+      this.link.addEventListener("click", () => this.toggleLink());
+      row.append(this.link);
+    }
+    return row;
+  }
+
+  toggleLink() {
+    const { state } = this.viewer;
+    this.own = this.own ? null : { ...state.values };
+    if (this.own) state.own[this.about.name] = this.own;
+    else delete state.own[this.about.name];
+    this.link.setAttribute("aria-pressed", String(Boolean(this.own)));
+    this.ownControls.replaceChildren();
+    if (this.own) this.buildOwn();
+    this.viewer.tellFollowed();
+    this.viewer.draw();
+    this.viewer.answer();
+  }
+
+  buildOwn() {
+    const mine = this.viewer.header.parameters.filter((each) => this.about.knows.includes(each.name));
+    const redraw = () => {
+      this.render();
+      this.viewer.repaint([this]);
+    };
+    this.ownControls.replaceChildren(...mine.map((each) => this.viewer.control(each, this.own, redraw)));
+  }
+
+  knows(parameter) {
+    return !this.own && this.about.knows.includes(parameter);
+  }
+
+  get values() {
+    return this.own ?? this.viewer.state.values;
+  }
+
+  get knowsReverse() {
+    return this.about.knows.includes("reverse");
+  }
+
+  get isSigned() {
+    return this.about.can_be_signed && this.viewer.state.look.evidence === "For and against";
+  }
+
+  /** From basis and values to the map at the model's input; what fails is told when painting. */
+  render() {
+    this.failure = this.broken ?? null;
+    this.high = 0;
+    if (this.failure) return;
+    try {
+      this.map = renderMap(this.about.kind, this.basis, this.values, this.isSigned, this.about.size);
+      this.high = peak(this.map, this.isSigned);
+    } catch (error) {
+      this.failure = error.message;
+    }
+  }
+
+  paintFailure() {
+    this.legend.replaceChildren(make("p", { className: "none", textContent: `This map cannot be drawn: ${this.failure}.` }));
+    this.overlay.width = this.overlay.height = 1;
+    this.lines.replaceChildren();
+    this.readout.textContent = "";
+    this.stage.setAttribute("aria-label", `${this.about.title}: cannot be drawn`);
+  }
+
+  /** From the map to pixels, lines and legend; `shared` is the common upper end or null. */
+  paint(shared) {
+    if (this.failure) {
+      this.paintFailure();
+      return;
+    }
+    const { look } = this.viewer.state;
+    const { title, size } = this.about;
+    const subtitle = this.values.reverse && this.knowsReverse ? this.about.reversed_subtitle : this.about.subtitle;
+    this.subtitle.textContent = subtitle;
+    const isSigned = this.isSigned;
+    const high = this.high > 0 ? (shared ?? this.high) : 0;
+    const name = isSigned ? this.viewer.header.diverging : look.colours;
+    const factor = Math.max(1, Math.ceil(LEAST_OVERLAY_PX / Math.min(...size)));
+    const [height, width] = size.map((side) => side * factor);
+    const values = factor === 1 ? this.map : upsample(this.map, size, [height, width]);
+    if (this.overlay.width !== width || this.overlay.height !== height) {
+      this.overlay.width = width;
+      this.overlay.height = height;
+      this.image = new ImageData(width, height);
+      this.pixels = new Uint32Array(this.image.data.buffer);
+    }
+    const isHeat = look.drawing !== "Contours";
+    const bound = topBound(values, look.top, isSigned);
+    paint(this.pixels, values, { table: this.viewer.tables[name], high: isHeat ? high : 0, isSigned, bound });
+    this.overlay.getContext("2d").putImageData(this.image, 0, 0);
+    this.overlay.style.opacity = look.opacity / 100;
+    this.place(this.overlay);
+    this.paintLines(values, [height, width], high, isSigned, look.drawing !== "Heat map");
+    this.paintLegend(name, high, isSigned, shared !== null);
+    this.foot.textContent = [this.settings(), this.about.foot].filter(Boolean).join(" · ");
+    this.stage.setAttribute("aria-label", `${title}, ${subtitle}: ${high > 0 ? `values up to ${number(high)}` : "no positive evidence"}`);
+  }
+
+  /** Lay an element over the part of the picture that the network looked at. */
+  place(element) {
+    const { geometry } = this.viewer.header;
+    const [height, width] = geometry.original_size;
+    const [inputHeight, inputWidth] = geometry.input_size;
+    let box = [0, 0, 1, 1];
+    if (!this.viewer.isInputView) {
+      const top = geometry.offset_px[0] / geometry.scale[0] / height;
+      const left = geometry.offset_px[1] / geometry.scale[1] / width;
+      box = [top, left, inputHeight / geometry.scale[0] / height, inputWidth / geometry.scale[1] / width];
+    }
+    const [top, left, tall, wide] = box.map((share) => `${share * 100}%`);
+    Object.assign(element.style, { top, left, height: tall, width: wide });
+  }
+
+  /** Contour lines of the map's `values` at the overlay's own size (height, width). */
+  paintLines(values, [height, width], high, isSigned, isShown) {
+    this.lines.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.lines.replaceChildren();
+    if (!isShown || high <= 0) return;
+    const chosen = this.viewer.state.look.levels.split(",").map((percent) => percent / 100);
+    const against = isSigned ? values.map((value) => -value) : null;
+    for (const share of chosen.flatMap((each) => (isSigned ? [each, -each] : [each]))) {
+      const d = contour(share > 0 ? values : against, [height, width], Math.abs(share) * high);
+      for (const kind of ["halo", share > 0 ? "line" : "line against"]) this.lines.append(svg("path", { d, class: kind }));
+    }
+    this.place(this.lines);
+  }
+
+  paintLegend(name, high, isSigned, isShared) {
+    if (high <= 0) {
+      this.legend.replaceChildren(make("p", { className: "none", textContent: isSigned ? "No evidence" : "No positive evidence" }));
+      return;
+    }
+    const [low, most] = isSigned ? this.about.meaning.signed : this.about.meaning.unsigned;
+    const scale = isShared ? `one scale for all, here up to ${number(this.high)}` : "own scale";
+    const note = `${scale}${isSigned ? ", clear at 0" : ""}`;
+    const bar = make("div", { className: "bar" });
+    bar.style.background = gradient(this.viewer.tables[name]);
+    const ends = isSigned ? [number(-high), "0", number(high)] : ["0", "", number(high)];
+    this.legend.replaceChildren(bar, spread(ends), spread([low, note, most]));
+    this.legend.setAttribute("role", "img");
+    this.legend.setAttribute("aria-label", `Colours from ${ends[0]}, ${low}, to ${ends[2]}, ${most}; ${note}`);
+  }
+
+  settings() {
+    const about = this.viewer.header.parameters.filter((each) => this.about.knows.includes(each.name));
+    return about
+      .filter((each) => !each.is_switch || this.values[each.name])
+      .map((each) => (each.is_switch ? each.label.toLowerCase() : `${each.label.split(" ")[0]} = ${slide(each).toText(this.values[each.name])}`))
+      .join(" · ");
+  }
+
+  paintPicture() {
+    const { base, header, isInputView } = this.viewer;
+    if (!base) return;
+    this.picture.width = base.width;
+    this.picture.height = base.height;
+    const context = this.picture.getContext("2d");
+    context.drawImage(base, 0, 0);
+    if (!isInputView) {
+      const [height, width] = header.geometry.original_size;
+      const [top, left, bottom, right] = header.geometry.seen_box;
+      const x = base.width / width;
+      const y = base.height / height;
+      context.fillStyle = "rgb(0 0 0 / 65%)";
+      context.beginPath();
+      context.rect(0, 0, base.width, base.height);
+      context.rect(left * x, top * y, (right - left) * x, (bottom - top) * y);
+      context.fill("evenodd");
+    }
+    this.place(this.overlay);
+    this.place(this.lines);
+  }
+
+  /** Show the cross at a share of the picture, and the map's value there. */
+  point(x, y) {
+    this.cross.style.left = `${x * 100}%`;
+    this.cross.style.top = `${y * 100}%`;
+    const { geometry } = this.viewer.header;
+    const size = this.viewer.isInputView ? geometry.input_size : geometry.original_size;
+    const at = [y * size[0], x * size[1]];
+    const inside = this.viewer.isInputView ? at : at.map((each, axis) => each * geometry.scale[axis] - geometry.offset_px[axis]);
+    const isSeen = inside.every((each, axis) => each >= 0 && each <= geometry.input_size[axis]);
+    const where = `x ${Math.floor(at[1])}, y ${Math.floor(at[0])}`;
+    if (this.failure) return;
+    this.readout.textContent = isSeen ? `${where}: ${number(valueAt(this.map, this.about.size, ...inside))}` : `${where}: not looked at`;
+  }
+
+  unpoint() {
+    this.cross.style.left = this.cross.style.top = "";
+    this.readout.textContent = POINT_HINT;
+  }
+
+  /** What an export needs of this panel. */
+  sheet() {
+    return {
+      title: this.about.title,
+      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.looks(), this.viewer.header.source],
+      legend: [...this.legend.querySelectorAll(".row")].map((row) => [...row.children].map((each) => each.textContent)),
+      none: this.legend.querySelector(".none")?.textContent,
+      table: this.viewer.tables[this.isSigned ? this.viewer.header.diverging : this.viewer.state.look.colours],
+      paint: (context, width, height) => this.paintInto(context, width, height),
+      aspect: this.viewer.aspect,
+    };
+  }
+
+  /** How the map is drawn, in words. */
+  looks() {
+    const { opacity, drawing, levels, top, view } = this.viewer.state.look;
+    const parts = [
+      `opacity ${opacity} %`,
+      drawing !== "Heat map" && `contours ${CONTOUR_LEVELS[levels]}`,
+      top < 100 && `top ${top} %`,
+      view === "Whole" ? "dimmed: not looked at" : "the network's input",
+    ];
+    return parts.filter(Boolean).join(" · ");
+  }
+
+  paintInto(context, width, height, isBare = false) {
+    const box = (element) => ["left", "top", "width", "height"].map((side, i) => (parseFloat(element.style[side]) / 100) * (i % 2 ? height : width));
+    context.drawImage(this.picture, 0, 0, width, height);
+    if (isBare) return;
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, width, height);
+    context.clip();
+    context.globalAlpha = this.viewer.state.look.opacity / 100;
+    context.drawImage(this.overlay, ...box(this.overlay));
+    context.globalAlpha = 1;
+    if (this.lines.childElementCount) {
+      const [left, top, wide, tall] = box(this.lines);
+      const [, , w, h] = this.lines.getAttribute("viewBox").split(" ").map(Number);
+      for (const path of this.lines.children) {
+        const scaled = new Path2D();
+        scaled.addPath(new Path2D(path.getAttribute("d")), new DOMMatrix([wide / w, 0, 0, tall / h, left, top]));
+        const isHalo = path.classList.contains("halo");
+        context.strokeStyle = isHalo ? "#000" : path.classList.contains("against") ? "#7cc0ea" : "#fff";
+        context.lineWidth = isHalo ? 3 : 1.2;
+        context.stroke(scaled);
+      }
+    }
+    context.restore();
+  }
+}
