@@ -9,9 +9,11 @@ from typing import TypeVar
 import streamlit as st
 
 import explain_core as xc
-from explain_core.methods.store import BoundedMemory, EvidenceStore
+from explain_core.memory import BoundedMemory
+from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
-from explain_core.references.bank import Bank, load_bank
+from explain_core.references.bank import Bank
+from explain_core.references.bank import bank_of as find_bank
 from explain_core.types import Array, Basis, ParameterValue
 
 Value = TypeVar("Value")
@@ -56,10 +58,14 @@ def model_names() -> dict[str, bool]:
     return xc.available_models()
 
 
+def bank_of(model: xc.Model) -> Bank | None:
+    """Return the reference bank made with a model's weights, shared by all sessions."""
+    return _bank_of_weights(model.fingerprint, model)
+
+
 @st.cache_resource(max_entries=MAX_MODELS, show_spinner=False)
-def bank_named(name: str) -> Bank:
-    """Return a bundled reference bank, shared by all sessions."""
-    return load_bank(name)
+def _bank_of_weights(fingerprint: str, _model: xc.Model) -> Bank | None:
+    return find_bank(_model)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

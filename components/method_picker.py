@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components import state
+from components import caching, state
 from components.question_picker import Question
 from explain_core import METHODS, Model
 
@@ -18,9 +18,9 @@ def method_picker(model: Model, question: Question, layer: str) -> list[str]:
     chosen = st.multiselect(
         "Methods, side by side",
         list(METHODS),
-        default=_WITHOUT_BANK if model.bank is None else _WITH_BANK,
+        default=_WITHOUT_BANK if caching.bank_of(model) is None else _WITH_BANK,
         format_func=lambda name: METHODS[name].title,
-        key=f"{state.METHODS}-{model.bank or 'no-bank'}",
+        key=f"{state.METHODS}-{'no-bank' if caching.bank_of(model) is None else 'bank'}",
         persist_state="session",
         max_selections=MAX_PANELS,
         select_all=False,
@@ -40,7 +40,7 @@ def _why_not(model: Model, question: Question, layer: str, name: str) -> str | N
     pictures = question.reference_set
     if compares_with == "classes" and question.kind == "what varies":
         return "left out: it compares classes, and this question stays within one."
-    if compares_with == "pictures" and model.bank is None:
+    if compares_with == "pictures" and caching.bank_of(model) is None:
         return (
             f"left out: it compares with reference pictures, and {model.name} has no bank of "
             "them yet. The digits model has one."

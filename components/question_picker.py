@@ -56,7 +56,7 @@ class Question:
 
 def question_picker(model: Model, image: Image, logits: Array) -> Question:
     """Show the question's widgets and return the question."""
-    kinds = [kind for kind in _KINDS if model.bank is not None or kind != "what varies"]
+    kinds = [kind for kind in _KINDS if caching.bank_of(model) is not None or kind != "what varies"]
     kind: Kind = st.segmented_control(
         "Question",
         kinds,
@@ -155,9 +155,9 @@ def _score(similar: SimilarClass) -> str:
 def _reference_set(
     model: Model, kind: Kind, target: int, references: tuple[int, ...]
 ) -> ReferenceSet | None:
-    if model.bank is None:
+    bank = caching.bank_of(model)
+    if bank is None:
         return None
-    bank = caching.bank_named(model.bank)
     try:
         if kind == "why is":
             return bank.all_but(target)

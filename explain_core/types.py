@@ -6,7 +6,8 @@ tapped layer and (H, W) at the model's input. Sizes are always written height fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from explain_core.errors import InputError
 
 Array = NDArray[Any]
 ParameterValue = float | int | bool | str
+Pooling = Literal["mean", "class-token", "both"]
 
 
 def read_only(array: Array) -> Array:
@@ -289,6 +291,58 @@ class SaliencyMap:
 
 
 @dataclass(frozen=True, eq=False)
+class GroupStatistics:
+    """Summarise pooled features of a group; `a + b` summarises the union of disjoint groups.
+
+    Attributes:
+        count: n.
+        mean: (d,) float64.
+        scatter: (d, d) float64, `S_v = sum_i (z_i - mean)(z_i - mean)^T` (DiffCAM, eq. 5).
+    """
+
+    count: int
+    mean: Array
+    scatter: Array
+
+    def __add__(self, other: GroupStatistics) -> GroupStatistics:
+        """Return the statistics of the union, exact up to rounding."""
+        if self.mean.shape != other.mean.shape:
+            raise InputError(
+                f"cannot merge groups of {len(self.mean)}-d and {len(other.mean)}-d features; "
+                "use features of one layer of one model"
+            )
+        count = self.count + other.count
+        gap = other.mean - self.mean
+        return GroupStatistics(
+            count=count,
+            mean=read_only(self.mean + gap * (other.count / count)),
+            scatter=read_only(
+                self.scatter
+                + other.scatter
+                + np.outer(gap, gap) * (self.count * other.count / count)
+            ),
+        )
+
+    def __sub__(self, part: GroupStatistics) -> GroupStatistics:
+        """Return the statistics of the group without a part of it, exact up to rounding."""
+        count = self.count - part.count
+        if count < 1:
+            raise InputError(
+                f"cannot take {part.count} members from a group of {self.count}; at least one "
+                "must stay"
+            )
+        mean = (self.mean * self.count - part.mean * part.count) / count
+        gap = part.mean - mean
+        return GroupStatistics(
+            count=count,
+            mean=read_only(mean),
+            scatter=read_only(
+                self.scatter - part.scatter - np.outer(gap, gap) * (count * part.count / self.count)
+            ),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class ReferenceSet:
     """Hold the pooled features of the pictures that an image is compared with.
 
@@ -298,6 +352,10 @@ class ReferenceSet:
         labels: (n,) class index of each, -1 where there is none.
         layer: the layer that was pooled.
         fingerprint: of the weights that made the features.
+        pooling: how one feature came from the layer's maps.
+        ids: (n,) uint64, one per picture, so that unions count none twice (`picture_id`); where
+            none are given they come from the features.
+        statistics: gives count, mean and scatter without the features, where they are known.
     """
 
     key: str
@@ -305,6 +363,9 @@ class ReferenceSet:
     labels: Array
     layer: str
     fingerprint: str
+    pooling: Pooling = "mean"
+    ids: Array = None  # type: ignore[assignment]  # filled in from the features below
+    statistics: Callable[[], GroupStatistics] | None = None
 
     def __post_init__(self) -> None:
         if self.features.ndim != 2 or len(self.features) == 0:
@@ -327,6 +388,30 @@ class ReferenceSet:
                 f"reference set '{self.key}' has {len(self.features)} features "
                 f"but {len(self.labels)} labels; give one label for each"
             )
+        if self.ids is None:
+            ids = [id_of_bytes(row.tobytes()) for row in self.features]
+            object.__setattr__(self, "ids", read_only(np.array(ids, np.uint64)))
+        if self.ids.shape != (len(self.features),):
+            raise InputError(
+                f"reference set '{self.key}' has {len(self.features)} features but ids of shape "
+                f"{self.ids.shape}; give one for each"
+            )
+
+    @property
+    def digest(self) -> str:
+        """Return SHA-256 of which pictures are in the set, under which model, layer and pooling."""
+        whose = f"{self.fingerprint} {self.layer} {self.pooling} {self.features.dtype}".encode()
+        return hashlib.sha256(whose + self.ids.tobytes()).hexdigest()
+
+
+def id_of_bytes(content: bytes) -> int:
+    """Return 64 bits of the content's SHA-256: the same content has the same id everywhere."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
+
+
+def picture_id(image: Image) -> int:
+    """Return the 64 bits by which reference sets know a picture."""
+    return int.from_bytes(bytes.fromhex(image.digest)[:8], "little")
 
 
 def as_size(size: Sequence[int]) -> tuple[int, int]:

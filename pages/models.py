@@ -5,6 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
+from components import caching
 from components.model_picker import model_picker
 from components.notices import shown_errors
 from components.page import page_head
@@ -52,7 +53,7 @@ def _show_card(model: Model) -> None:
         "Input": f"{width} × {height} px, {_CHANNELS[model.preprocessing.num_channels]}",
         "Fit": model.preprocessing.fit,
         "Explained layer": model.layer,
-        "Reference bank": model.bank or "none",
+        "Reference bank": bank.name if (bank := caching.bank_of(model)) is not None else "none",
         "Weights’ hash": model.fingerprint[:12],
     }
     for column, (label, value) in zip(st.columns(len(facts)), facts.items(), strict=True):

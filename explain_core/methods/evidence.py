@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -17,8 +16,9 @@ from torch import Tensor
 
 from explain_core.maps import require_finite
 from explain_core.models.device import batch_size, halve_on_out_of_memory
+from explain_core.models.layers import pooled_from
 from explain_core.models.model import Model
-from explain_core.types import Array, Image, as_size, read_only
+from explain_core.types import Array, Image, Pooling, as_size, read_only
 
 Progress = Callable[[float], None]
 
@@ -28,19 +28,21 @@ class ClassEvidence:
     """Hold one pass's activations and the gradients of some classes' logits.
 
     Attributes:
-        logits: (num_classes,) float64.
+        logits: (num_classes,) float64; empty without a head.
         activations: (K, h, w), of the tapped layer.
+        class_token: (K,), None where the layer has none.
         gradients: per class index (K, h, w), `∂y^c/∂A`.
     """
 
     logits: Array
     activations: Array
+    class_token: Array | None
     gradients: Mapping[int, Array]
 
-    @property
-    def pooled(self) -> Array:
-        """Return (K,) float64: `z = GAP(A)`."""
-        return cast(Array, self.activations.mean(axis=(1, 2), dtype=np.float64))
+    def pooled(self, pooling: Pooling, layer: str) -> Array:
+        """Return (K,) float64: the feature `z`, by default `GAP(A)`."""
+        mean: Array = self.activations.mean(axis=(1, 2), dtype=np.float64)
+        return pooled_from(mean, self.class_token, pooling, layer).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +87,15 @@ def gather_class_evidence(
                 materialize_grads=True,
             )
             gradients[index] = _as_array(tapped.as_maps(gradient)[0], f"gradient of class {index}")
+    token = tapped.class_token(output)
     return ClassEvidence(
-        logits=_as_array(logits[0].detach().cpu().double(), "network's output"),
+        logits=(
+            _as_array(logits[0].detach().cpu().double(), "network's output")
+            if model.has_head
+            else np.empty(0)
+        ),
         activations=_as_array(tapped.as_maps(output)[0], f"output of layer '{layer}'"),
+        class_token=None if token is None else _as_array(token[0], f"token of layer '{layer}'"),
         gradients=gradients,
     )
 

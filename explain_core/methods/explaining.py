@@ -11,9 +11,11 @@ from explain_core.methods.evidence import ClassEvidence, GradientEvidence, Progr
 from explain_core.methods.rendering import render_map
 from explain_core.methods.store import EvidenceStore
 from explain_core.methods.table import METHODS, Method, Request
+from explain_core.methods.table import References as KnownReferences
 from explain_core.models.model import Model
 from explain_core.parameters import fill_in
-from explain_core.references.bank import check_fit, load_bank, without_image
+from explain_core.references.bank import bank_of
+from explain_core.references.sets import check_fit, without_image
 from explain_core.references.similar import similar_classes
 from explain_core.types import (
     Basis,
@@ -128,6 +130,12 @@ def prepare_many(
             )
     store = store or EvidenceStore()
     layer = model.layer_named(layer).name
+    for method in chosen:
+        if method.needs_class and not model.has_head:
+            raise InputError(
+                f"method '{method.name}' explains a class, and '{model.name}' has none; choose "
+                f"one of {[each.name for each in METHODS.values() if not each.needs_class]}"
+            )
     index = _target(model, image, target)
     classes = _reference_classes(model, image, chosen, index, references)
 
@@ -142,20 +150,21 @@ def prepare_many(
                 store, method, model, image, layer, index, wanted, values, progress
             )
         evidence = gathered[method.evidence]
-        pictures, left_out = None, 0
+        known_references = None
+        extra: dict[str, ParameterValue] = {}
         contrast = Contrast(index)
         if method.compares_with == "classes":
             contrast = Contrast(index, classes)
         if method.compares_with == "pictures":
             assert isinstance(evidence, ClassEvidence)
             given_classes = () if references is None else classes
-            pictures = reference_set or _pictures(model, index, given_classes)
+            pictures = reference_set or _pictures(model, index, given_classes, evidence)
             check_fit(pictures, model, layer, len(evidence.activations))
-            pictures, left_out = without_image(pictures, evidence.pooled)
+            pooled = evidence.pooled(pictures.pooling, layer)
+            pictures, left_out = without_image(pictures, image, pooled)
             contrast = Contrast(index, given_classes, pictures.key)
-        extra: dict[str, ParameterValue] = {}
-        if pictures is not None:
             extra = {"num_references": len(pictures.features), "left_out": left_out}
+            known_references = KnownReferences(store.spectrum(pictures), pictures.pooling, layer)
         provenance = Provenance(
             method=method.name,
             model=model.name,
@@ -165,7 +174,7 @@ def prepare_many(
             contrast=contrast,
             parameters=tuple((values | extra).items()),
         )
-        request = Request(provenance, model.geometry(image), pictures)
+        request = Request(provenance, model.geometry(image), known_references)
         bases[method.name] = method.build(request, evidence, values)
     return bases
 
@@ -237,13 +246,14 @@ def _gather(
     model: Model,
     image: Image,
     layer: str,
-    target: int,
+    target: int | None,
     wanted: tuple[int, ...],
     values: Mapping[str, ParameterValue],
     progress: Progress | None,
 ) -> ClassEvidence | GradientEvidence:
     if method.evidence == "classes":
         return store.class_evidence(model, image, layer, wanted)
+    assert target is not None
     if method.evidence == "clean gradient":
         return store.clean_gradient(model, image, target)
     return store.noisy_gradients(
@@ -257,8 +267,10 @@ def _gather(
     )
 
 
-def _target(model: Model, image: Image, target: int | str | None) -> int:
+def _target(model: Model, image: Image, target: int | str | None) -> int | None:
     if target is None:
+        if not model.has_head:
+            return None
         return int(np.argmax(model.predict(image)))
     return model.class_index(target)
 
@@ -267,7 +279,7 @@ def _reference_classes(
     model: Model,
     image: Image,
     methods: Sequence[Method],
-    target: int,
+    target: int | None,
     references: Sequence[int | str] | None,
 ) -> tuple[int, ...]:
     if references is not None:
@@ -286,7 +298,7 @@ def _reference_classes(
                 "references must name at least one class; leave them out for the most similar ones"
             )
         return Contrast(target, classes).references
-    if not any(method.compares_with == "classes" for method in methods):
+    if target is None or not any(method.compares_with == "classes" for method in methods):
         return ()
     if model.class_weights is not None:
         suggested = similar_classes(
@@ -302,22 +314,30 @@ def _reference_classes(
 
 
 def _wanted_classes(
-    methods: Sequence[Method], target: int, references: tuple[int, ...]
+    methods: Sequence[Method], target: int | None, references: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Return the classes whose gradients the methods need: DiffCAM alone needs none."""
-    gradient_users = [m for m in methods if m.evidence == "classes" and m.name != "diffcam"]
-    if not gradient_users:
+    """Return the classes whose gradients the methods need."""
+    gradient_users = [m for m in methods if m.evidence == "classes" and m.needs_class]
+    if target is None or not gradient_users:
         return ()
     if any(method.compares_with == "classes" for method in gradient_users):
         return (target, *references)
     return (target,)
 
 
-def _pictures(model: Model, target: int, classes: tuple[int, ...]) -> ReferenceSet:
-    if model.bank is None:
+def _pictures(
+    model: Model, target: int | None, classes: tuple[int, ...], evidence: ClassEvidence
+) -> ReferenceSet:
+    bank = bank_of(model)
+    if bank is None:
         raise BankError(
             f"DiffCAM compares with reference pictures, and '{model.name}' has no reference bank; "
             "pass a reference set made with this model"
         )
-    bank = load_bank(model.bank)
-    return bank.reference_set(classes) if classes else bank.all_but(target)
+    if classes:
+        return bank.reference_set(classes)
+    if target is None:
+        raise BankError(
+            f"'{model.name}' has no classes, so say which pictures to compare with: a reference set"
+        )
+    return bank.others(target, evidence.pooled(bank.pooling, bank.layer))

@@ -1,14 +1,10 @@
-"""Bounded memories, so that a question asked twice runs the network once."""
+"""What methods share, kept so that a question asked twice runs the network once."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Sequence
 
-import numpy as np
-
+from explain_core.memory import DEFAULT_MAX_BYTES, BoundedMemory
 from explain_core.methods.evidence import (
     ClassEvidence,
     GradientEvidence,
@@ -18,43 +14,8 @@ from explain_core.methods.evidence import (
     gather_noisy_gradients,
 )
 from explain_core.models.model import Model
-from explain_core.types import Image
-
-DEFAULT_MAX_BYTES = 256 * 2**20
-
-Value = TypeVar("Value")
-
-
-class BoundedMemory(Generic[Value]):
-    """Keep the values used last, up to a number of bytes in their arrays; safe between threads."""
-
-    def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._kept: OrderedDict[Hashable, Value] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable) -> Value | None:
-        """Return what is kept under a key, None where it is gone."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def put(self, key: Hashable, value: Value) -> None:
-        """Keep a value, forgetting the ones unused longest where there is no room."""
-        with self._lock:
-            self._kept[key] = value
-            self._kept.move_to_end(key)
-            total = sum(_num_bytes(each) for each in self._kept.values())
-            while total > self._max_bytes:
-                _, dropped = self._kept.popitem(last=False)
-                total -= _num_bytes(dropped)
-
-    @property
-    def num_bytes(self) -> int:
-        """Return how many bytes are kept."""
-        with self._lock:
-            return sum(_num_bytes(value) for value in self._kept.values())
+from explain_core.references.spectrum import Spectrum, spectrum_of
+from explain_core.types import Image, ReferenceSet
 
 
 class EvidenceStore:
@@ -65,11 +26,12 @@ class EvidenceStore:
 
     def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._kept: BoundedMemory[ClassEvidence | GradientEvidence] = BoundedMemory(max_bytes)
+        self._spectra: BoundedMemory[Spectrum] = BoundedMemory(max_bytes)
 
     @property
     def num_bytes(self) -> int:
         """Return how many bytes are kept."""
-        return self._kept.num_bytes
+        return self._kept.num_bytes + self._spectra.num_bytes
 
     def class_evidence(
         self, model: Model, image: Image, layer: str, classes: Sequence[int]
@@ -85,6 +47,7 @@ class EvidenceStore:
         evidence = ClassEvidence(
             logits=fresh.logits,
             activations=fresh.activations,
+            class_token=fresh.class_token,
             gradients={**known, **fresh.gradients},
         )
         self._kept.put(key, evidence)
@@ -125,6 +88,14 @@ class EvidenceStore:
         key = (*_common_key(model, image), "noisy", target, num_samples, spread, seed)
         return self._gradient_evidence(key, gather)
 
+    def spectrum(self, references: ReferenceSet) -> Spectrum:
+        """Return the eigenpairs of a set's scatter; the same for every picture compared with it."""
+        kept = self._spectra.get(references.digest)
+        if kept is None:
+            kept = spectrum_of(references)
+            self._spectra.put(references.digest, kept)
+        return kept
+
     def _gradient_evidence(
         self, key: Hashable, gather: Callable[[], GradientEvidence]
     ) -> GradientEvidence:
@@ -139,14 +110,3 @@ class EvidenceStore:
 def _common_key(model: Model, image: Image) -> tuple[Hashable, ...]:
     # The model's identity too: networks of other shape can hold the same weights.
     return id(model), model.fingerprint, model.preprocessing, image.digest
-
-
-def _num_bytes(value: object) -> int:
-    """Return the bytes in an array, or in all arrays that an object or a mapping holds."""
-    if isinstance(value, np.ndarray):
-        return value.nbytes
-    if isinstance(value, bytes):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(_num_bytes(each) for each in value.values())
-    return sum(_num_bytes(each) for each in getattr(value, "__dict__", {}).values())

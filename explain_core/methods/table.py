@@ -12,7 +12,7 @@ import numpy as np
 from explain_core.methods import cam, diffcam, finer_cam
 from explain_core.methods.evidence import ClassEvidence, GradientEvidence
 from explain_core.parameters import Parameter
-from explain_core.references.spectrum import spectrum_of_features
+from explain_core.references.spectrum import Spectrum
 from explain_core.types import (
     Array,
     Basis,
@@ -22,12 +22,26 @@ from explain_core.types import (
     LayerBasis,
     LinearBasis,
     ParameterValue,
+    Pooling,
     Provenance,
-    ReferenceSet,
     SpectralBasis,
     StaticBasis,
     read_only,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Hold a reference set as methods take it.
+
+    Attributes:
+        spectrum: of its scatter.
+        pooling, layer: how its features came about.
+    """
+
+    spectrum: Spectrum
+    pooling: Pooling
+    layer: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +51,13 @@ class Request:
     Attributes:
         provenance: complete, the contrast included.
         geometry: where the map lies on the original.
-        reference_set: of the contrast, without the image itself; None for the other methods.
+        references: what is known of the reference pictures, without the image itself; None for
+            methods that compare with none.
     """
 
     provenance: Provenance
     geometry: Geometry
-    reference_set: ReferenceSet | None
+    references: References | None
 
     @property
     def contrast(self) -> Contrast:
@@ -69,6 +84,7 @@ class Method:
         paper: the source.
         build: from request, evidence and the values of all prepare parameters to the basis.
         compares_with: nothing, reference classes, or a set of reference pictures.
+        needs_class: whether it explains a class's score, which models without a head have not.
         is_signed: whether its negative values carry meaning and are kept by default.
         can_be_signed: whether a signed view exists.
         parameters: of both phases.
@@ -81,6 +97,7 @@ class Method:
     paper: str
     build: Callable[..., Basis]
     compares_with: Literal["nothing", "classes", "pictures"] = "nothing"
+    needs_class: bool = True
     is_signed: bool = False
     can_be_signed: bool = False
     parameters: tuple[Parameter, ...] = ()
@@ -219,10 +236,11 @@ def _finer_layer_cam(
 def _diffcam(
     request: Request, evidence: ClassEvidence, values: Mapping[str, ParameterValue]
 ) -> Basis:
-    references = request.reference_set
+    references = request.references
     assert references is not None
-    spectrum = spectrum_of_features(references.features)
-    parts = diffcam.spectral_parts(evidence.activations, evidence.pooled, spectrum)
+    spectrum = references.spectrum
+    pooled = evidence.pooled(references.pooling, references.layer)
+    parts = diffcam.spectral_parts(evidence.activations, pooled, spectrum)
     return SpectralBasis(
         request.provenance,
         request.geometry,
@@ -323,6 +341,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 title="DiffCAM",
                 evidence="classes",
                 compares_with="pictures",
+                needs_class=False,
                 is_signed=True,
                 can_be_signed=True,
                 parameters=(LAM,),

@@ -31,5 +31,4 @@ def load_digits(layer: str | None = None, device: torch.device | None = None) ->
         preprocessing=DIGITS_PREPROCESSING,
         layer=layer,
         device=device,
-        bank="digits",
     )

@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import Permute
 
-from explain_core.errors import ModelError
+from explain_core.errors import InputError, ModelError
+from explain_core.types import Array, Pooling
 
 _NOT_STAGES = (
     nn.AdaptiveAvgPool2d,
@@ -51,6 +52,40 @@ class Layer:
             return output.permute(0, 3, 1, 2)
         patches = output[:, self.num_prefix_tokens :]
         return patches.transpose(1, 2).reshape(len(output), self.num_channels, *self.size)
+
+    @property
+    def pooling(self) -> Pooling:
+        """Return how features are pooled where nothing is said: by the class token, if any."""
+        return "class-token" if self.num_prefix_tokens else "mean"
+
+    def class_token(self, output: Tensor) -> Tensor | None:
+        """Return (N, K), the first token of the layer's raw output; None where there is none."""
+        return output[:, 0] if self.num_prefix_tokens else None
+
+    def pool(self, output: Tensor, pooling: Pooling) -> Tensor:
+        """Return (N, K): the features `z` of the layer's raw output.
+
+        Raises:
+            InputError: a layer without a class token, pooled by it.
+        """
+        mean = self.as_maps(output).mean(dim=(2, 3))
+        return pooled_from(mean, self.class_token(output), pooling, self.name)
+
+
+Features = TypeVar("Features", Tensor, Array)
+
+
+def pooled_from(
+    mean: Features, class_token: Features | None, pooling: Pooling, layer: str
+) -> Features:
+    """Return the features `z`: the mean over positions, the class token, or the mean of both."""
+    if pooling == "mean":
+        return mean
+    if class_token is None:
+        raise InputError(
+            f"layer '{layer}' has no class token, so pooling '{pooling}' does not apply; use 'mean'"
+        )
+    return class_token if pooling == "class-token" else (mean + class_token) / 2
 
 
 def find_layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:

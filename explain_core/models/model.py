@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -19,8 +19,8 @@ from explain_core.models.fingerprint import fingerprint
 from explain_core.models.heads import class_weights
 from explain_core.models.layers import Layer, find_layer, find_layers
 from explain_core.models.preprocessing import Preprocessing
-from explain_core.models.tap import install_taps, record
-from explain_core.types import Array, Geometry, Image, read_only
+from explain_core.models.tap import install_taps, observe, record
+from explain_core.types import Array, Geometry, Image, Pooling, read_only
 
 OutputKind = Literal["softmax", "sigmoid", "single-logit", "none"]
 
@@ -34,12 +34,12 @@ class Model:
         network: the module; nothing on it changes after loading.
         layers: those that can be explained, in the order in which they run.
         layer: name of the one taken where none is chosen.
-        classes: a name for each output.
-        output: what the logits mean; today "softmax" only.
+        classes: a name for each output; empty without a head.
+        output: what the logits mean; "softmax", or "none" for a network without a classifier,
+            whose output is never looked at.
         preprocessing: from picture to input.
         fingerprint: SHA-256 of the weights.
         class_weights: (num_classes, d) of the head, None where it is not linear.
-        bank: name of the reference bank made with these weights, if there is one.
     """
 
     name: str
@@ -51,7 +51,11 @@ class Model:
     preprocessing: Preprocessing
     fingerprint: str
     class_weights: Array | None
-    bank: str | None = None
+
+    @property
+    def has_head(self) -> bool:
+        """Return whether the network classifies; else there are features only."""
+        return self.output != "none"
 
     @property
     def num_classes(self) -> int:
@@ -89,6 +93,7 @@ class Model:
         Raises:
             InputError: no such class, or a name that several classes share.
         """
+        self._require_head()
         if isinstance(name_or_index, str):
             matches = [i for i, name in enumerate(self.classes) if name == name_or_index]
             if len(matches) == 1:
@@ -136,11 +141,32 @@ class Model:
         """Return the logits (num_classes,) of one picture, float64.
 
         Raises:
+            InputError: a model without a head.
             NumericsError: the network gave NaN or infinity.
         """
+        self._require_head()
         logits = self.logits(self.preprocess(image))[0].cpu().double().numpy()
         require_finite(logits, f"the output of '{self.name}'")
         return read_only(logits)
+
+    def pooled(self, x: Tensor, layer: str, pooling: Pooling | None = None) -> Tensor:
+        """Return the features (N, K) of normalised input (N, C, H, W), without a graph.
+
+        Args:
+            layer: a tapped layer.
+            pooling: None takes the layer's own.
+        """
+        tapped = self.layer_named(layer)
+        with torch.no_grad():
+            output = observe(self.network, x, layer)
+            return tapped.pool(output, pooling or tapped.pooling)
+
+    def _require_head(self) -> None:
+        if not self.has_head:
+            raise InputError(
+                f"model '{self.name}' has no classes, only features; ask without a target, and "
+                "compare with a reference set"
+            )
 
     def probabilities(self, logits: Array) -> Array:
         """Return (..., num_classes) in [0, 1]: the softmax over the last axis."""
@@ -157,20 +183,24 @@ def build_model(
     layer: str | None = None,
     output: OutputKind = "softmax",
     device: torch.device | None = None,
-    bank: str | None = None,
 ) -> Model:
     """Make a model of a module that is ours to change; `wrap_model` is for modules that are not.
 
     Args:
-        layer: explained by default; None takes the last stage that the logits depend on.
+        layer: explained by default; None takes the last stage that the output depends on.
+        output: "none" for a network without a classifier; `classes` is then empty.
         device: None leaves the network where it is.
 
     Raises:
         ModelError: the network does not fit the input size or the class names, has no layer to
             explain, or is of an output kind that is not supported yet.
     """
-    if output != "softmax":
-        raise ModelError(f"models with output '{output}' are not supported yet; use a softmax head")
+    if output not in ("softmax", "none"):
+        raise ModelError(
+            f"models with output '{output}' are not supported yet; use a softmax head, or 'none'"
+        )
+    if output == "none" and classes:
+        raise ModelError(f"model '{name}' has no head, so it cannot have class names; drop them")
     network = network.to(device) if device is not None else network
     network.eval().requires_grad_(False)
     parameter = next(network.parameters(), None)
@@ -186,7 +216,8 @@ def build_model(
         layers = (*layers, find_layer(network, example, layer))
     with torch.no_grad():
         logits = network(example)
-    if not isinstance(logits, Tensor) or logits.shape != (1, len(classes)):
+    fits = isinstance(logits, Tensor) and logits.shape == (1, len(classes))
+    if output != "none" and not fits:
         given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(
             f"model '{name}' gives {given} for one picture, but there are {len(classes)} class "
@@ -202,8 +233,7 @@ def build_model(
         output=output,
         preprocessing=preprocessing,
         fingerprint=fingerprint(network),
-        class_weights=class_weights(network, len(classes)),
-        bank=bank,
+        class_weights=class_weights(network, len(classes)) if classes else None,
     )
 
 
@@ -213,6 +243,7 @@ def wrap_model(
     layer: str | None = None,
     classes: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
+    output: OutputKind = "softmax",
     name: str = "module",
 ) -> Model:
     """Make a model of a module in hand, without changing it.
@@ -222,10 +253,11 @@ def wrap_model(
     be part of what it computes. Wrap again after training further.
 
     Args:
-        module: returns logits (N, num_classes) for (N, C, H, W).
+        module: returns logits (N, num_classes) for (N, C, H, W); with output="none" anything.
         layer: path of the layer to explain by default, at any depth.
         classes: a name per output; None numbers them.
         preprocessing: None takes 224 x 224 and ImageNet's mean and deviation.
+        output: "none" for an encoder without a classifier.
         name: shown to people.
 
     Raises:
@@ -246,6 +278,8 @@ def wrap_model(
             f"{type(module).__name__} cannot be copied ({error}); remove hooks that keep outputs "
             "and the old weight_norm or spectral_norm first"
         ) from error
+    if classes is None and output == "none":
+        classes = ()
     if classes is None:
         parameter = next(network.parameters(), None)
         if parameter is None:
@@ -254,16 +288,21 @@ def wrap_model(
         example = parameter.new_zeros((1, preprocessing.num_channels, *preprocessing.size))
         find_layers(network, example)  # says clearly where the input does not fit
         with torch.no_grad():
-            output = network(example)
-        if not isinstance(output, Tensor) or output.ndim != 2:
-            given = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            logits = network(example)
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ModelError(
                 f"model '{name}' gives {given} for one picture; wrap a module that returns logits "
                 "(N, num_classes)"
             )
-        classes = [str(index) for index in range(output.shape[1])]
+        classes = [str(index) for index in range(logits.shape[1])]
     return build_model(
-        network, name=name, classes=classes, preprocessing=preprocessing, layer=layer
+        network,
+        name=name,
+        classes=classes,
+        preprocessing=preprocessing,
+        layer=layer,
+        output=output,
     )
 
 
@@ -275,8 +314,9 @@ def _default_layer(
     noise = torch.randn(example.shape, generator=generator).to(example)
     for layer in reversed(layers):
         logits, outputs = record(network, noise, [layer.name])
+        score = logits[0, 0] if num_classes else _sum_of(logits)
         (gradient,) = torch.autograd.grad(
-            logits[0, 0], outputs[layer.name], allow_unused=True, materialize_grads=True
+            score, outputs[layer.name], allow_unused=True, materialize_grads=True
         )
         is_used = (layer.as_maps(gradient)[0] != 0).any(dim=2).any(dim=1)
         is_map_per_class = layer.num_channels == num_classes and not is_used[1:].any()
@@ -286,3 +326,13 @@ def _default_layer(
         f"{type(network).__name__} has no layer with maps that its output depends on, so there is "
         "nothing to lay over the picture; use a convolutional network or a vision transformer"
     )
+
+
+def _sum_of(output: object) -> Tensor:
+    """Return the sum of all that a network without a head gives, whatever its form."""
+    if isinstance(output, Tensor):
+        return output.sum()
+    parts = output.values() if isinstance(output, Mapping) else output
+    if not isinstance(parts, Iterable):
+        raise ModelError(f"the network returns {type(output).__name__}; it should give tensors")
+    return torch.stack([_sum_of(part) for part in parts if part is not None]).sum()

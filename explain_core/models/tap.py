@@ -22,9 +22,16 @@ from explain_core.errors import ModelError
 
 @dataclass
 class Tape:
-    """Collect the outputs of the wanted layers during one forward pass."""
+    """Collect the outputs of the wanted layers during one forward pass.
+
+    Attributes:
+        wanted: the layers.
+        is_leaf: whether the first output becomes the leaf of a graph.
+        outputs: by layer.
+    """
 
     wanted: frozenset[str]
+    is_leaf: bool = True
     outputs: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -71,29 +78,49 @@ def record(
         layers: tapped layers; the first to run on each branch becomes a leaf.
 
     Returns:
-        The logits (N, num_classes), with a graph down to the first of `layers`, and the layers'
-        outputs by name. Gradients are taken with `torch.autograd.grad`.
+        What the network returns, logits (N, num_classes) in most cases, with a graph down to the
+        first of `layers`, and the layers' outputs by name. Gradients are taken with `torch.autograd.grad`.
 
     Raises:
         ModelError: a layer that this input did not reach.
     """
     tape = Tape(wanted=frozenset(layers))
+    with torch.enable_grad():
+        logits = _run(network, x, tape)
+    return logits, tape.outputs
+
+
+def observe(network: nn.Module, x: Tensor, layer: str) -> Tensor:
+    """Run the network once and return a copy of one layer's output, without a graph.
+
+    Raises:
+        ModelError: this input did not reach the layer.
+    """
+    tape = Tape(wanted=frozenset([layer]), is_leaf=False)
+    with torch.no_grad():
+        _run(network, x, tape)
+    return tape.outputs[layer]
+
+
+def _run(network: nn.Module, x: Tensor, tape: Tape) -> Tensor:
     token = _tape.set(tape)
     try:
-        with torch.enable_grad():
-            logits = network(x)
+        output: Tensor = network(x)
     finally:
         _tape.reset(token)
     missing = sorted(tape.wanted - tape.outputs.keys())
     if missing:
         raise ModelError(f"the network never reached the layers {missing}; choose other layers")
-    return logits, tape.outputs
+    return output
 
 
 def _make_tap(layer: str):  # type: ignore[no-untyped-def]  # torch types hooks as Any
     def tap(_module: nn.Module, _args: object, output: Tensor) -> Tensor | None:
         tape = _tape.get()
         if tape is None or layer not in tape.wanted:
+            return None
+        if not tape.is_leaf:
+            tape.outputs[layer] = output.clone()
             return None
         if not tape.outputs or not output.requires_grad:
             output = output.detach().requires_grad_()

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from explain_core.errors import BankError, InputError
 from explain_core.models.bundled import ASSETS
 from explain_core.models.model import Model
-from explain_core.types import Array, ReferenceSet, read_only
+from explain_core.types import Array, Pooling, ReferenceSet, read_only
 
 _BUNDLED = ("digits",)
 
@@ -33,6 +33,7 @@ class Bank:
     labels: Array
     layer: str
     fingerprint: str
+    pooling: Pooling = "mean"
 
     def reference_set(self, classes: tuple[int, ...], key: str | None = None) -> ReferenceSet:
         """Return the examples of some classes.
@@ -59,6 +60,16 @@ class Bank:
         """Return the examples of every class but one."""
         others = tuple(int(index) for index in np.unique(self.labels) if index != target)
         return self.reference_set(others, f"{self.name}/all-but-{target}")
+
+    def others(self, target: int, feature: Array) -> ReferenceSet:
+        """Return what a class is compared with where nothing is said: all other classes."""
+        return self.all_but(target)
+
+
+def bank_of(model: Model) -> Bank | None:
+    """Return the bank that was made with a model's weights; None where there is none."""
+    bank = load_bank("digits")
+    return bank if bank.fingerprint == model.fingerprint else None
 
 
 def load_bank(name: str) -> Bank:
@@ -107,52 +118,3 @@ def reference_set(key: str) -> ReferenceSet:
             f"'{key}' names no reference set; write BANK/CLASS, BANK/CLASS+CLASS or "
             f"BANK/all-but-CLASS, such as {name}/5"
         ) from error
-
-
-def check_fit(references: ReferenceSet, model: Model, layer: str, num_channels: int) -> None:
-    """Raise `BankError` where features were not made by this layer of this model."""
-    if references.fingerprint != model.fingerprint:
-        raise BankError(
-            f"reference set '{references.key}' was made with other weights than those of "
-            f"'{model.name}'; build it again with this model"
-        )
-    if references.layer != layer:
-        raise BankError(
-            f"reference set '{references.key}' holds features of layer '{references.layer}', but "
-            f"'{layer}' is explained; choose layer '{references.layer}'"
-        )
-    if references.features.shape[1] != num_channels:
-        raise BankError(
-            f"reference set '{references.key}' holds {references.features.shape[1]}-d features, "
-            f"but layer '{layer}' gives {num_channels}-d; build it again"
-        )
-
-
-def without_image(references: ReferenceSet, feature: Array) -> tuple[ReferenceSet, int]:
-    """Leave out the rows that are the image itself, and say how many there were.
-
-    Args:
-        references: features as stored.
-        feature: (d,), the image's own; a row within the stored type's rounding counts as it.
-
-    Raises:
-        BankError: nothing else is in the set.
-    """
-    scale = float(np.abs(feature).max())
-    tolerance = max(float(np.finfo(references.features.dtype).eps), 1e-5) * scale
-    distance = np.abs(references.features.astype(np.float64) - feature).max(axis=1)
-    others = distance > tolerance
-    if others.all():
-        return references, 0
-    if not others.any():
-        raise BankError(
-            f"reference set '{references.key}' holds nothing but this image; add other pictures"
-        )
-    kept = ReferenceSet(
-        key=references.key,
-        features=read_only(references.features[others]),
-        labels=read_only(references.labels[others]),
-        layer=references.layer,
-        fingerprint=references.fingerprint,
-    )
-    return kept, int((~others).sum())

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explain_core.references.statistics import GroupStatistics, group_statistics
-from explain_core.types import Array, read_only
+from explain_core.references.statistics import group_statistics
+from explain_core.types import Array, GroupStatistics, ReferenceSet, read_only
 
 _NEGLIGIBLE = 1e-13
 
@@ -41,6 +41,14 @@ class Spectrum:
         """Return (d,): `sum_i coefficients_i u_i`."""
         inner = coefficients @ self.left
         return inner if self.right is None else inner @ self.right
+
+
+def spectrum_of(references: ReferenceSet) -> Spectrum:
+    """Return a set's spectrum, from its statistics where those are known and the smaller form."""
+    count, dim = references.features.shape
+    if references.statistics is not None and count >= dim:
+        return spectrum_of_statistics(references.statistics())
+    return spectrum_of_features(references.features)
 
 
 def spectrum_of_features(features: Array) -> Spectrum:

@@ -2,46 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from explain_core.errors import InputError
-from explain_core.types import Array, read_only
-
-
-@dataclass(frozen=True, eq=False)
-class GroupStatistics:
-    """Summarise pooled features of a group; `a + b` summarises the union of disjoint groups.
-
-    Attributes:
-        count: n.
-        mean: (d,) float64.
-        scatter: (d, d) float64, `S_v = sum_i (z_i - mean)(z_i - mean)^T` (DiffCAM, eq. 5).
-    """
-
-    count: int
-    mean: Array
-    scatter: Array
-
-    def __add__(self, other: GroupStatistics) -> GroupStatistics:
-        """Return the statistics of the union, exact up to rounding."""
-        if self.mean.shape != other.mean.shape:
-            raise InputError(
-                f"cannot merge groups of {len(self.mean)}-d and {len(other.mean)}-d features; "
-                "use features of one layer of one model"
-            )
-        count = self.count + other.count
-        gap = other.mean - self.mean
-        return GroupStatistics(
-            count=count,
-            mean=read_only(self.mean + gap * (other.count / count)),
-            scatter=read_only(
-                self.scatter
-                + other.scatter
-                + np.outer(gap, gap) * (self.count * other.count / count)
-            ),
-        )
+from explain_core.types import Array, GroupStatistics, read_only
 
 
 def group_statistics(features: Array) -> GroupStatistics:

@@ -32,7 +32,7 @@ DRAWING = frozenset({"streamlit", "plotly", "matplotlib"})
 
 # Inside the core each tier may import the ones before it.
 TIERS = (
-    frozenset({"errors", "types", "parameters", "maps"}),
+    frozenset({"errors", "types", "parameters", "maps", "memory"}),
     frozenset({"images", "models", "references"}),
     frozenset({"methods", "metrics"}),
     frozenset({"datasets"}),

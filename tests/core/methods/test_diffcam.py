@@ -8,7 +8,7 @@ import explain_core as xc
 from explain_core.errors import BankError, NumericsError
 from explain_core.methods.diffcam import spectral_parts
 from explain_core.methods.rendering import render_spectral
-from explain_core.references.bank import without_image
+from explain_core.references.sets import without_image
 from explain_core.references.spectrum import spectrum_of_features
 from explain_core.types import Contrast, Geometry, Provenance, SpectralBasis
 from tests.oracles import cams
@@ -178,7 +178,7 @@ def test_labels_follow_the_pictures_that_are_kept():
     model = wrap(TinyNet())
     features = reference_features(3, 8).astype(np.float32)
     references = reference_set(model, features, labels=[7, 8, 9])
-    kept, _ = without_image(references, features[1].astype(np.float64))
+    kept, _ = without_image(references, picture(), features[1].astype(np.float64))
     assert kept.labels.tolist() == [7, 9]
 
 
@@ -187,7 +187,7 @@ def test_a_picture_that_is_merely_alike_is_kept():
     features = reference_features(3, 8).astype(np.float16)
     alike = features[1].astype(np.float64)
     alike[0] += 0.01 * np.abs(alike).max()
-    _, left_out = without_image(reference_set(model, features), alike)
+    _, left_out = without_image(reference_set(model, features), picture(), alike)
     assert left_out == 0
 
 

@@ -7,8 +7,9 @@ import pytest
 from torch import nn
 
 import explain_core as xc
+from explain_core.memory import BoundedMemory
 from explain_core.methods.evidence import gather_class_evidence
-from explain_core.methods.store import BoundedMemory, EvidenceStore
+from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
 from tests.oracles.nets import TinyNet, picture, preprocessing, reference_set, wrap
 

@@ -131,7 +131,7 @@ def test_a_module_that_gives_no_tensor_is_refused() -> None:
         xc.wrap_model(Pair(), preprocessing=PREPROCESSING, classes=list("abcd"))
 
 
-@pytest.mark.parametrize("output", ["sigmoid", "single-logit", "none"])
+@pytest.mark.parametrize("output", ["sigmoid", "single-logit"])
 def test_other_outputs_are_not_supported_yet(output: Any) -> None:
     with pytest.raises(ModelError, match=f"output '{output}' are not supported yet"):
         build_model(

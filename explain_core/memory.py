@@ -1,0 +1,57 @@
+"""Bounded memories: what was used last stays, up to a number of bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from typing import Generic, TypeVar
+
+import numpy as np
+
+DEFAULT_MAX_BYTES = 256 * 2**20
+
+Value = TypeVar("Value")
+
+
+class BoundedMemory(Generic[Value]):
+    """Keep the values used last, up to a number of bytes in their arrays; safe between threads."""
+
+    def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[Hashable, Value] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Value | None:
+        """Return what is kept under a key, None where it is gone."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Keep a value, forgetting the ones unused longest where there is no room."""
+        with self._lock:
+            self._kept[key] = value
+            self._kept.move_to_end(key)
+            total = sum(_num_bytes(each) for each in self._kept.values())
+            while total > self._max_bytes:
+                _, dropped = self._kept.popitem(last=False)
+                total -= _num_bytes(dropped)
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how many bytes are kept."""
+        with self._lock:
+            return sum(_num_bytes(value) for value in self._kept.values())
+
+
+def _num_bytes(value: object) -> int:
+    """Return the bytes in an array, or in all arrays that an object or a mapping holds."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_num_bytes(each) for each in value.values())
+    return sum(_num_bytes(each) for each in getattr(value, "__dict__", {}).values())
