@@ -79,7 +79,8 @@ def record(
 
     Returns:
         What the network returns, logits (N, num_classes) in most cases, with a graph down to the
-        first of `layers`, and the layers' outputs by name. Gradients are taken with `torch.autograd.grad`.
+        first of `layers`, and the layers' outputs by name. Gradients are taken with
+        `torch.autograd.grad`.
 
     Raises:
         ModelError: a layer that this input did not reach.

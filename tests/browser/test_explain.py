@@ -203,7 +203,7 @@ def test_for_and_against_changes_picture_and_legend(window: Dashboard) -> None:
 
 
 def test_sliders_can_be_reached_by_tab(window: Dashboard) -> None:
-    window.widget("methods-digits").get_by_role("combobox").focus()
+    window.widget("methods-bank").get_by_role("combobox").focus()
     wanted = {"lam", "gamma", "p", "opacity", "top"}
     reached = set()
     for _ in range(40):
@@ -367,12 +367,12 @@ def test_a_value_survives_leaving_out_its_method(window: Dashboard) -> None:
     window.slider("gamma").focus()
     window.page.keyboard.press("End")
     window.settle()
-    window.widget("methods-digits").get_by_role(
+    window.widget("methods-bank").get_by_role(
         "button", name="Remove Finer-CAM (Grad-CAM)"
     ).click()
     window.expect_panels(3)
     expect(window.slider("gamma")).to_have_count(0)
-    window.choose("methods-digits", "Finer-CAM (Grad-CAM)")
+    window.choose("methods-bank", "Finer-CAM (Grad-CAM)")
     window.expect_panels(4)
     expect(window.slider("gamma")).to_have_attribute("aria-valuetext", "2.00")
 

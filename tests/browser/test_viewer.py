@@ -91,11 +91,11 @@ def num_draws(window: Dashboard) -> int:
 def choose_methods(window: Dashboard, names: list[str]) -> None:
     """Show these methods, and only these."""
     titles = [METHODS[name].title for name in names]
-    area = window.widget("methods-digits")
+    area = window.widget("methods-bank")
     first = {METHODS[name].title for name in SHOWN}
     for title in titles:
         if title not in first:
-            window.choose("methods-digits", title)
+            window.choose("methods-bank", title)
             window.page.keyboard.press("Escape")
     for title in first - set(titles):
         area.get_by_role("button", name=f"Remove {title}", exact=True).click()

@@ -48,7 +48,7 @@ def test_every_map_follows_its_own_sliders(at: AppTest) -> None:
 
 
 def test_each_sample_is_read_right(at: AppTest) -> None:
-    at.multiselect(key="methods-digits").set_value([])
+    at.multiselect(key="methods-bank").set_value([])
     for sample in json.loads((SAMPLES / "samples.json").read_text("utf-8")):
         at.selectbox(key="sample").set_value(sample["file"])
         steps.run(at)
@@ -68,7 +68,7 @@ def test_another_sample_gives_other_maps(at: AppTest) -> None:
 
 @pytest.mark.parametrize("kind", ["why is", "why not"])
 def test_the_target_is_never_among_the_references(at: AppTest, kind: str) -> None:
-    at.multiselect(key="methods-digits").set_value([])
+    at.multiselect(key="methods-bank").set_value([])
     at.button_group(key="question-3").set_value(kind)
     steps.run(at)
     for target in range(10):
@@ -159,7 +159,7 @@ def test_class_zero_can_be_explained_and_compared_with(at: AppTest) -> None:
 
 
 def test_without_a_method_it_says_what_to_do(at: AppTest) -> None:
-    at.multiselect(key="methods-digits").set_value([])
+    at.multiselect(key="methods-bank").set_value([])
     steps.run(at)
     assert not steps.shown_panels(at)
     assert any("at least one method" in each.value for each in at.info)
@@ -184,9 +184,9 @@ def test_without_a_picture_it_says_where_to_get_one(at: AppTest) -> None:
 
 
 def test_every_method_has_a_map(at: AppTest) -> None:
-    assert len(at.multiselect(key="methods-digits").options) == len(METHODS) == 12
+    assert len(at.multiselect(key="methods-bank").options) == len(METHODS) == 12
     for names in (list(METHODS)[:6], list(METHODS)[6:]):
-        at.multiselect(key="methods-digits").set_value(names)
+        at.multiselect(key="methods-bank").set_value(names)
         assert list(steps.shown_panels(steps.run(at))) == names
         assert not at.error
 

@@ -22,7 +22,7 @@ def there_and_back(at: AppTest) -> AppTest:
 
 def test_everything_chosen_survives_switching_pages(at: AppTest) -> None:
     at.selectbox(key="sample").set_value("nine.png")
-    at.multiselect(key="methods-digits").set_value(
+    at.multiselect(key="methods-bank").set_value(
         ["finer-grad-cam", "diffcam", "guided-absolute-grad"]
     )
     at.button_group(key="question-3").set_value("why not")

@@ -51,7 +51,7 @@ BROKEN = {
 @pytest.fixture
 def uploading(at: AppTest) -> AppTest:
     """Give a session in which the upload is open, with the fast methods only."""
-    at.multiselect(key="methods-digits").set_value(["grad-cam", "finer-grad-cam"])
+    at.multiselect(key="methods-bank").set_value(["grad-cam", "finer-grad-cam"])
     steps.keyed(at.button_group, "source").set_value("Upload")
     return steps.run(at)
 
