@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from components.page import run_page
+
 st.set_page_config(
     page_title="WhyNot",
     page_icon="assets/icon.png",
@@ -12,10 +14,13 @@ st.set_page_config(
         "For research and teaching; not a medical device."
     },
 )
-st.navigation(
-    [
-        st.Page("pages/explain.py", title="Explain", icon=":material/contrast:", default=True),
-        st.Page("pages/models.py", title="Models", icon=":material/account_tree:"),
-    ],
-    position="top",
-).run()
+run_page(
+    st.navigation(
+        [
+            st.Page("pages/explain.py", title="Explain", icon=":material/contrast:", default=True),
+            st.Page("pages/references.py", title="References", icon=":material/photo_library:"),
+            st.Page("pages/models.py", title="Models", icon=":material/account_tree:"),
+        ],
+        position="top",
+    )
+)

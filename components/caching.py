@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import streamlit as st
 
 import explain_core as xc
 from explain_core.memory import BoundedMemory
+from explain_core.methods.stability import Kind, Stability, question_change, stability
 from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
+from explain_core.references import banks
 from explain_core.references.bank import Bank
-from explain_core.references.bank import bank_of as find_bank
-from explain_core.types import Array, Basis, ParameterValue
+from explain_core.references.judging import (
+    Distances,
+    Judgement,
+    LamCurve,
+    Plane,
+    distances,
+    judge,
+    lam_curve,
+    outliers,
+    project,
+)
+from explain_core.types import Array, Basis, ParameterValue, Pooling, ReferenceSet
 
 Value = TypeVar("Value")
 
 MAX_MODELS = 4
+MAX_PLANES = 8
+MAX_WHOLE = 20_000
 
 
 @dataclass(eq=False)
@@ -30,6 +45,7 @@ class SessionMemory:
         bases: by question.
         logits: predictions by picture.
         messages: what the viewer was sent.
+        judgements: what was found out about reference sets.
         passes: pictures that networks processed for this session.
     """
 
@@ -37,6 +53,7 @@ class SessionMemory:
     bases: BoundedMemory[Basis] = field(default_factory=BoundedMemory)
     logits: BoundedMemory[Array] = field(default_factory=BoundedMemory)
     messages: BoundedMemory[bytes] = field(default_factory=BoundedMemory)
+    judgements: BoundedMemory[Any] = field(default_factory=BoundedMemory)
     passes: int = 0
 
 
@@ -58,14 +75,34 @@ def model_names() -> dict[str, bool]:
     return xc.available_models()
 
 
-def bank_of(model: xc.Model) -> Bank | None:
-    """Return the reference bank made with a model's weights, shared by all sessions."""
-    return _bank_of_weights(model.fingerprint, model)
+def banks_of(model: xc.Model) -> tuple[Bank, ...]:
+    """Return the reference banks made with a model's weights, shared by all sessions."""
+    return _banks((model.fingerprint, model.preprocessing), model)
 
 
-@st.cache_resource(max_entries=MAX_MODELS, show_spinner=False)
-def _bank_of_weights(fingerprint: str, _model: xc.Model) -> Bank | None:
-    return find_bank(_model)
+@st.cache_resource(max_entries=MAX_MODELS, ttl="1m", show_spinner=False)
+def _banks(key: Hashable, _model: xc.Model) -> tuple[Bank, ...]:
+    return banks.banks_of(_model)
+
+
+@st.cache_data(ttl="1m", max_entries=MAX_MODELS, show_spinner=False)
+def _refused_banks(key: str, _model: xc.Model) -> tuple[tuple[str, str], ...]:
+    return banks.refused_banks(_model)
+
+
+def refused_banks(model: xc.Model) -> tuple[tuple[str, str], ...]:
+    """Return the banks that look made for a model but cannot be used: (name, reason)."""
+    return _refused_banks(f"{model.fingerprint} {model.preprocessing}", model)
+
+
+@st.cache_resource(max_entries=MAX_PLANES, show_spinner="Laying the features out in a plane …")
+def _plane(key: Hashable, _features: Array) -> Plane:
+    return project(_features)
+
+
+def plane_of(bank: Bank) -> Plane:
+    """Return a bank's features in two dimensions, shared by all sessions."""
+    return _plane((bank.name, bank.fingerprint, len(bank.features)), bank.features)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -87,7 +124,7 @@ def basis_of(
     image: xc.Image,
     method: str,
     *,
-    target: int,
+    target: int | None,
     references: tuple[int, ...],
     reference_set: xc.ReferenceSet | None,
     layer: str,
@@ -106,7 +143,7 @@ def basis_of(
         method,
         target,
         references if uses != "nothing" else (),
-        reference_set.key if reference_set is not None and uses == "pictures" else None,
+        reference_set.digest if reference_set is not None and uses == "pictures" else None,
         layer,
         tuple(sorted(mine.items())),
     )
@@ -126,6 +163,111 @@ def basis_of(
         )[method]
 
     return _kept(memory, memory.bases, key, prepare)
+
+
+def alternative_to(references: ReferenceSet, bank: Bank | None) -> ReferenceSet | None:
+    """Return the whole bank, to hold a set against, or of a large one pictures evenly spread.
+
+    None where there is none, or it is the set itself.
+    """
+    if bank is None or bank.layer != references.layer:
+        return None
+    rows = np.linspace(0, len(bank) - 1, min(len(bank), MAX_WHOLE)).astype(np.int64)
+    key = ("whole", bank.name, bank.fingerprint, len(bank))
+    whole: ReferenceSet = _judged(key, lambda: bank.rows(rows, bank.name))
+    return whole if set(whole.ids.tolist()) != set(references.ids.tolist()) else None
+
+
+def feature_of(model: xc.Model, image: xc.Image, layer: str, pooling: Pooling) -> Array:
+    """Return the feature (d,) of a picture, as reference sets hold it."""
+    memory = session_memory()
+    key = ("feature", model.fingerprint, model.preprocessing, image.digest, layer, pooling)
+
+    def pool() -> Array:
+        evidence = memory.store.class_evidence(model, image, layer, ())
+        return evidence.pooled(pooling, layer)
+
+    return _kept(memory, memory.judgements, key, pool)
+
+
+def seen_by(model: xc.Model, image: xc.Image) -> Array:
+    """Return (H, W, 3) uint8: the picture as the network sees it."""
+    pixels = model.to_pixels(image)[0].permute(1, 2, 0).float().cpu().numpy()
+    shown: Array = (pixels * 255).round().astype("uint8")
+    return shown if shown.shape[2] == 3 else shown.repeat(3, axis=2)
+
+
+def distances_of(model: xc.Model, references: ReferenceSet, image: xc.Image | None) -> Distances:
+    """Return how far a set's members lie from their mean, and where a picture falls."""
+    feature = None
+    if image is not None:
+        feature = feature_of(model, image, references.layer, references.pooling)
+    key = ("distances", references.digest, image.digest if image is not None else None)
+    return _judged(key, lambda: distances(references, feature))
+
+
+def judgement_of(references: ReferenceSet) -> Judgement:
+    """Return a set's figures and findings."""
+    store = session_memory().store
+    key = ("judgement", references.digest)
+    return _judged(key, lambda: judge(references, store.spectrum(references)))
+
+
+def outliers_of(references: ReferenceSet) -> Array:
+    """Return the rows of a set's outliers, the farthest first."""
+    store = session_memory().store
+    key = ("outliers", references.digest)
+    return _judged(key, lambda: outliers(references, store.spectrum(references)))
+
+
+def lam_curve_of(model: xc.Model, references: ReferenceSet, image: xc.Image) -> LamCurve:
+    """Return what λ does for a set and a picture."""
+    store = session_memory().store
+    feature = feature_of(model, image, references.layer, references.pooling)
+    key = ("lam", references.digest, image.digest)
+    return _judged(key, lambda: lam_curve(store.spectrum(references), feature))
+
+
+def stability_of(
+    model: xc.Model,
+    image: xc.Image,
+    references: ReferenceSet,
+    alternative: ReferenceSet | None,
+    *,
+    epsilon: float,
+    kind: Kind,
+    progress: Callable[[float], None] | None,
+) -> tuple[Stability, float | None] | None:
+    """Return the map's stability and its agreement with the map for an alternative set.
+
+    Args:
+        progress: None returns only what this session has found out before.
+    """
+    memory = session_memory()
+    other = alternative.digest if alternative is not None else None
+    key = ("stability", references.digest, other, image.digest, epsilon, kind)
+    if progress is None:
+        found: tuple[Stability, float | None] | None = memory.judgements.get(key)
+        return found
+
+    def test() -> tuple[Stability, float | None]:
+        shared: dict[str, Any] = {
+            "layer": references.layer,
+            "epsilon": epsilon,
+            "store": memory.store,
+        }
+        found = stability(model, image, references, kind=kind, progress=progress, **shared)
+        if alternative is None:
+            return found, None
+        return found, question_change(model, image, references, alternative, **shared)
+
+    return _judged(key, test)
+
+
+def _judged(key: Hashable, make: Callable[[], Value]) -> Value:
+    memory = session_memory()
+    judgements: BoundedMemory[Value] = memory.judgements
+    return _kept(memory, judgements, key, make)
 
 
 def message_of(key: Hashable, make: Callable[[], bytes]) -> bytes:

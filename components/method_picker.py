@@ -8,19 +8,28 @@ from components import caching, state
 from components.question_picker import Question
 from explain_core import METHODS, Model
 
-_WITH_BANK = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
-_WITHOUT_BANK = ["finer-grad-cam", "finer-layer-cam", "grad-cam", "guided-absolute-grad"]
+_WITH_PICTURES = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
+_WITHOUT_PICTURES = ["finer-grad-cam", "finer-layer-cam", "grad-cam", "guided-absolute-grad"]
 MAX_PANELS = 8
+_NO_CLASS = "left out until a class to compare with is chosen on the left."
 
 
 def method_picker(model: Model, question: Question, layer: str) -> list[str]:
     """Show the methods and return the chosen ones that can answer the question."""
+    methods = [name for name in METHODS if model.has_head or not METHODS[name].needs_class]
+    default, kind = _WITH_PICTURES, "bank"
+    if not caching.banks_of(model):
+        default, kind = _WITHOUT_PICTURES, "no-bank"
+    if question.kind == "how unlike":
+        default, kind = _WITH_PICTURES, "bank"
+    if not model.has_head:
+        default, kind = methods, "no-head"
     chosen = st.multiselect(
         "Methods, side by side",
-        list(METHODS),
-        default=_WITHOUT_BANK if caching.bank_of(model) is None else _WITH_BANK,
+        methods,
+        default=default,
         format_func=lambda name: METHODS[name].title,
-        key=f"{state.METHODS}-{'no-bank' if caching.bank_of(model) is None else 'bank'}",
+        key=f"{state.METHODS}-{kind}",
         persist_state="session",
         max_selections=MAX_PANELS,
         select_all=False,
@@ -37,19 +46,37 @@ def method_picker(model: Model, question: Question, layer: str) -> list[str]:
 def _why_not(model: Model, question: Question, layer: str, name: str) -> str | None:
     """Return why a method cannot answer the question; None if it can."""
     compares_with = METHODS[name].compares_with
-    pictures = question.reference_set
-    if compares_with == "classes" and question.kind == "what varies":
+    if compares_with == "classes":
+        return _why_no_classes(question)
+    if compares_with == "pictures":
+        return _why_no_pictures(model, question, layer)
+    return None
+
+
+def _why_no_classes(question: Question) -> str | None:
+    if question.kind == "what varies":
         return "left out: it compares classes, and this question stays within one."
-    if compares_with == "pictures" and caching.bank_of(model) is None:
-        return (
-            f"left out: it compares with reference pictures, and {model.name} has no bank of "
-            "them yet. The digits model has one."
-        )
-    if compares_with != "nothing" and question.kind != "what varies" and not question.references:
-        return "left out until a class to compare with is chosen on the left."
-    if compares_with == "pictures" and pictures is not None and pictures.layer != layer:
+    if question.kind == "how unlike":
+        return "left out: it compares classes, and this question is about pictures."
+    return None if question.references else _NO_CLASS
+
+
+def _why_no_pictures(model: Model, question: Question, layer: str) -> str | None:
+    pictures = question.reference_set
+    if pictures is not None and pictures.layer != layer:
         return (
             f"left out: the reference pictures are known at layer {pictures.layer} only. "
-            "Choose it under “Layer and method settings”."
+            "Choose it under “Layer, bank and method settings”."
         )
-    return None
+    if pictures is not None:
+        return None
+    if question.kind == "how unlike":
+        return "left out until there is a set to compare with: make one on the left."
+    if not any(bank.is_aligned for bank in caching.banks_of(model)):
+        return (
+            f"left out: it compares with reference pictures, and {model.name} has no bank of "
+            "them for its classes. Ask “How unlike” to compare with pictures of your own."
+        )
+    if question.kind == "why not" and not question.references:
+        return _NO_CLASS
+    return "left out: the bank has no pictures of that class."

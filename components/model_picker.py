@@ -7,6 +7,7 @@ import streamlit as st
 from components import caching, state
 from components.notices import shown_errors
 from explain_core import Model
+from explain_core.references.bank import Bank
 
 
 def model_picker() -> Model:
@@ -28,6 +29,24 @@ def model_picker() -> Model:
         "first. Type to search.",
     )
     return caching.model_named(name)
+
+
+def bank_picker(model: Model) -> Bank | None:
+    """Show a model's banks where there are several, and return the chosen one; None without."""
+    banks = {bank.name: bank for bank in caching.banks_of(model)}
+    for name, reason in caching.refused_banks(model):
+        st.caption(f":material/report: Bank “{name}” is not used: {reason}")
+    if len(banks) < 2:
+        return next(iter(banks.values()), None)
+    name = st.selectbox(
+        "Bank of references",
+        list(banks),
+        format_func=lambda name: f"{name} ({len(banks[name].features):,} pictures)",
+        key=f"{state.REFERENCE_BANK}-{model.name}",
+        persist_state="session",
+        help="Whose pictures stand for the classes when DiffCAM compares.",
+    )
+    return banks[name]
 
 
 def layer_picker(model: Model) -> str:

@@ -10,29 +10,33 @@ import numpy as np
 import streamlit as st
 
 from components import caching, state
+from components.reference_builder import Place
+from components.reference_picker import reference_picker
 from components.wording import minus, percent, short
 from explain_core import BankError, Image, Model, ReferenceSet, similar_classes
 from explain_core.references.similar import SimilarBy, SimilarClass
 from explain_core.types import Array
 
-Kind = Literal["why is", "why not", "what varies"]
+Kind = Literal["why is", "why not", "what varies", "how unlike"]
 
 _KINDS: dict[Kind, str] = {
     "why is": "Why this",
     "why not": "Why not",
     "what varies": "What varies",
+    "how unlike": "How unlike",
 }
 _KIND_HELP = (
     "**Why this?** What speaks for the class against all that it could be taken for. "
     "**Why not that?** Against the classes you choose. "
-    "**What varies?** What sets this picture apart from others of its own class."
+    "**What varies?** What sets this picture apart from others of its own class. "
+    "**How unlike?** What sets it apart from any set of pictures that you choose."
 )
 _BY: dict[SimilarBy, str] = {"weights": "similar weights", "logits": "nearest logit"}
 _BY_HELP = (
     "**Similar weights:** cosine of the classifier's weight vectors, the same for every picture. "
     "**Nearest logit:** the classes whose outputs for this picture are highest."
 )
-_NUM_SUGGESTED: dict[Kind, int] = {"why is": 3, "why not": 1, "what varies": 0}
+_NUM_SUGGESTED: dict[Kind, int] = {"why is": 3, "why not": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,44 +45,74 @@ class Question:
 
     Attributes:
         kind: which of the questions.
-        target: class index.
-        references: classes to compare with; empty for "what varies".
-        reference_set: pictures to compare with; None where the model has no bank.
+        target: class index; None for a model without a head.
+        references: classes to compare with; empty for "what varies" and "how unlike".
+        reference_set: pictures to compare with; None where there are none.
+        pictures: what the reference set holds, in words.
         text: the question in words.
     """
 
     kind: Kind
-    target: int
+    target: int | None
     references: tuple[int, ...]
     reference_set: ReferenceSet | None
+    pictures: str
     text: str
 
 
-def question_picker(model: Model, image: Image, logits: Array) -> Question:
-    """Show the question's widgets and return the question."""
-    kinds = [kind for kind in _KINDS if caching.bank_of(model) is not None or kind != "what varies"]
+def question_picker(place: Place, image: Image, logits: Array | None) -> Question:
+    """Show the question's widgets and return the question.
+
+    Args:
+        logits: (num_classes,); None for a model without a head.
+    """
+    model = place.model
+    kinds = _kinds(place)
     kind: Kind = st.segmented_control(
         "Question",
         kinds,
         format_func=_KINDS.__getitem__,
-        default="why is",
+        default=kinds[0],
         required=True,
         key=f"{state.QUESTION}-{len(kinds)}",
         persist_state="session",
         width="stretch",
         help=_KIND_HELP,
     )
-    target = _target_picker(model, image, logits)
+    target = None if logits is None else _target_picker(model, image, logits)
+    if kind == "how unlike" or target is None or logits is None:
+        chosen = reference_picker(place, with_maker=True)
+        if chosen is None:
+            return Question(kind, target, (), None, "", "How is this picture unlike others?")
+        count = len(chosen.references.features)
+        return Question(
+            kind=kind,
+            target=target,
+            references=(),
+            reference_set=chosen.references,
+            pictures=f"“{chosen.name}” ({count:,} pictures)",
+            text=f"How is this picture unlike “{chosen.name}”?",
+        )
     references = (
         () if kind == "what varies" else _reference_picker(model, image, logits, kind, target)
     )
+    pictures = _reference_set(place, image, kind, target, references)
     return Question(
         kind=kind,
         target=target,
         references=references,
-        reference_set=_reference_set(model, kind, target, references),
+        reference_set=pictures,
+        pictures=_pictures(model, kind, references, pictures),
         text=_in_words(model, kind, target, references),
     )
+
+
+def _kinds(place: Place) -> list[Kind]:
+    """Return the questions that can be asked of a model with the bank at hand."""
+    if not place.model.has_head:
+        return ["how unlike"]
+    has_classes = place.bank is not None and place.bank.is_aligned
+    return [kind for kind in _KINDS if has_classes or kind != "what varies"]
 
 
 def _target_picker(model: Model, image: Image, logits: Array) -> int:
@@ -153,19 +187,36 @@ def _score(similar: SimilarClass) -> str:
 
 
 def _reference_set(
-    model: Model, kind: Kind, target: int, references: tuple[int, ...]
+    place: Place, image: Image, kind: Kind, target: int, references: tuple[int, ...]
 ) -> ReferenceSet | None:
-    bank = caching.bank_of(model)
-    if bank is None:
+    bank = place.bank
+    if bank is None or not bank.is_aligned:
         return None
     try:
         if kind == "why is":
-            return bank.all_but(target)
+            feature = caching.feature_of(place.model, image, bank.layer, bank.pooling)
+            return bank.others(target, feature)
         if kind == "what varies":
             return bank.reference_set((target,))
         return bank.reference_set(references) if references else None
     except BankError:
         return None
+
+
+def _pictures(
+    model: Model, kind: Kind, references: tuple[int, ...], pictures: ReferenceSet | None
+) -> str:
+    if pictures is None:
+        return ""
+    count = len(pictures.features)
+    if kind == "what varies":
+        return f"its own class ({count:,} pictures)"
+    if kind == "why not":
+        names = ", ".join(short(model.classes[index]) for index in references)
+        return f"{names} ({count:,} pictures)"
+    if len(np.unique(pictures.labels)) == count:
+        return f"the means of the {count:,} nearest classes"
+    return f"all other classes ({count:,} pictures)"
 
 
 def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]) -> str:

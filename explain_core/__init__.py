@@ -25,7 +25,9 @@ from explain_core.metrics.table import METRICS
 from explain_core.models.loading import available_models, load_model
 from explain_core.models.model import Model, wrap_model
 from explain_core.models.preprocessing import Preprocessing
-from explain_core.references.bank import reference_set
+from explain_core.references.bank import open_bank
+from explain_core.references.banks import reference_set
+from explain_core.references.sets import make_reference_set
 from explain_core.references.similar import similar_classes
 from explain_core.types import Contrast, Geometry, Image, ReferenceSet, SaliencyMap
 
@@ -50,7 +52,9 @@ __all__ = [
     "available_models",
     "explain",
     "load_model",
+    "make_reference_set",
     "metrics",
+    "open_bank",
     "prepare",
     "prepare_many",
     "read_image",

@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 
 import explain_core as xc
+from explain_core.commands.bank import add_bank
 from explain_core.maps import normalise
 from explain_core.methods.cautions import question_cautions
 from explain_core.parameters import Parameter
@@ -30,7 +31,11 @@ model never looked. FILE.png is gray: black is nothing and white the strongest e
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code: 0, or 2 with a message for what the user can mend."""
+    """Run a command.
+
+    Returns:
+        The exit code: 0; 2 with a message for what the user can mend; 130 after Ctrl-C.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m explain_core",
         description="Why this class, and why not that one? Saliency maps that compare.",
@@ -38,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_explain(commands)
+    add_bank(commands)
     _add_lists(commands)
     given = parser.parse_args(arguments)
     try:
@@ -45,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except xc.ExplainError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt as error:
+        print(f"{parser.prog}: {error or 'stopped'}", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -58,7 +67,10 @@ def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.add_argument("image", metavar="IMAGE", help="PNG, JPEG, WebP, BMP or TIFF")
     command.add_argument("--model", default="digits", help="see the command 'models'")
     command.add_argument("--method", required=True, help="see the command 'methods'")
-    command.add_argument("--target", help="class index or name; default: the predicted class")
+    command.add_argument(
+        "--target",
+        help="class index or name; default: the predicted class. Models without classes have none",
+    )
     command.add_argument(
         "--references",
         nargs="+",
@@ -69,7 +81,8 @@ def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.add_argument(
         "--reference-set",
         metavar="KEY",
-        help="reference pictures for DiffCAM: digits/5, digits/5+8, digits/all-but-3",
+        help="reference pictures for DiffCAM, from a bank: digits/5, digits/5+8, "
+        "digits/all-but-3, NAME/CLASS; see the command 'bank list'",
     )
     command.add_argument("--layer", help="layer to explain; default: the model's last stage")
     command.add_argument("--signed", action="store_true", help="keep evidence against, too")
@@ -157,12 +170,11 @@ def _as_gray(values: Array, is_signed: bool) -> Array:
 
 def _report(model: xc.Model, image: xc.Image, smap: xc.SaliencyMap) -> None:
     made = smap.provenance
-    logits = model.predict(image)
-    probabilities = model.probabilities(logits)
-    assert made.contrast.target is not None
     target = made.contrast.target
+    logits = model.predict(image) if target is not None else np.empty(0)
     print(f"{made.method} on {made.model}, layer {made.layer}")
-    print(f"class {model.classes[target]}: {probabilities[target]:.1%}")
+    if target is not None:
+        print(f"class {model.classes[target]}: {model.probabilities(logits)[target]:.1%}")
     if made.contrast.references:
         names = ", ".join(model.classes[index] for index in made.contrast.references)
         print(f"compared with {names}")

@@ -13,16 +13,20 @@ from components import caching, state
 from components.image_input import image_input
 from components.map_viewer import Panel, Settings, show_maps
 from components.method_picker import method_picker
-from components.model_picker import layer_picker, model_picker
+from components.model_picker import bank_picker, layer_picker, model_picker
 from components.notices import show_cautions, show_error, shown_errors
 from components.page import page_head
 from components.parameter_panel import Values, parameter_widgets, parameters_of
 from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
+from components.reference_builder import Place
+from components.reference_judge import show_judgement, show_stability
+from components.varying import show_varying
 from components.wording import percent, short
 from explain_core import METHODS, ExplainError, Image, Model, render
 from explain_core.images.display import to_display
 from explain_core.methods.cautions import basis_cautions, question_cautions
+from explain_core.methods.table import LAM
 from explain_core.types import Array, Basis, Contrast
 
 _LEAD = "Why this, and why not that?"
@@ -35,12 +39,21 @@ _NEEDS_MOST_FIRST = ("classes", "nothing", "pictures")
 class Asked:
     """Hold everything the sidebar says."""
 
-    model: Model
+    place: Place
     image: Image
-    logits: Array
+    logits: Array | None
     question: Question
-    layer: str
     settings: Values
+
+    @property
+    def model(self) -> Model:
+        """Return the model."""
+        return self.place.model
+
+    @property
+    def layer(self) -> str:
+        """Return the layer that is explained."""
+        return self.place.layer
 
 
 def main() -> None:
@@ -73,12 +86,16 @@ def _ask() -> Asked | None:
     image = image_input(model)
     if image is None:
         return None
-    logits = caching.logits_of(model, image)
-    question = question_picker(model, image, logits)
-    with st.expander("Layer and method settings"):
+    logits = caching.logits_of(model, image) if model.has_head else None
+    above = st.container()
+    with st.expander("Layer, bank and method settings"):
         layer = layer_picker(model)
+        bank = bank_picker(model)
         settings = parameter_widgets(parameters_of(METHODS, "prepare"))
-    return Asked(model, image, logits, question, layer, settings)
+    place = Place(model, bank, image, layer)
+    with above:
+        question = question_picker(place, image, logits)
+    return Asked(place, image, logits, question, settings)
 
 
 def _show_picture(asked: Asked) -> list[str]:
@@ -87,14 +104,16 @@ def _show_picture(asked: Asked) -> list[str]:
     with picture:
         st.image(to_display(asked.image, _PICTURE_PX), width=_PICTURE_PX // 3, alt="The picture")
     with prediction:
-        show_prediction(asked.model, asked.logits)
+        if asked.logits is None:
+            st.markdown("**A model without classes**")
+            st.caption("It gives features only, so pictures are compared, not classes.")
+        else:
+            show_prediction(asked.model, asked.logits)
     with methods:
         chosen = method_picker(asked.model, asked.question, asked.layer)
-    show_cautions(
-        question_cautions(
-            asked.model, asked.logits, Contrast(asked.question.target, asked.question.references)
-        )
-    )
+    if asked.logits is not None:
+        contrast = Contrast(asked.question.target, asked.question.references)
+        show_cautions(question_cautions(asked.model, asked.logits, contrast))
     return chosen
 
 
@@ -151,6 +170,11 @@ def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
             ]
         )
     _downloads(asked, panels, settings)
+    lam = float(settings.shared.get(LAM.name, LAM.default))
+    if "diffcam" in bases:
+        _judge(asked, lam)
+    if asked.question.kind == "what varies":
+        show_varying(asked.place, asked.question, lam)
     st.caption(
         f"Network passes in this session: {caching.session_memory().passes}. "
         "Sliders add none: they only mix what is already there. Maps show what influenced this "
@@ -158,13 +182,39 @@ def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
     )
 
 
+def _judge(asked: Asked, lam: float) -> None:
+    """Judge, on demand, the reference set that DiffCAM compares with."""
+    references = asked.question.reference_set
+    assert references is not None
+    if st.toggle(
+        "Judge the reference set",
+        key=state.JUDGE,
+        persist_state="session",
+        help="Whether the pictures that DiffCAM compares with can carry its map: their number, "
+        "their outliers, and how far the map depends on which of them are in the set.",
+    ):
+        with shown_errors():
+            show_judgement(caching.judgement_of(references), len(caching.outliers_of(references)))
+            show_stability(
+                asked.model,
+                asked.image,
+                references,
+                caching.alternative_to(references, asked.place.bank),
+                lam,
+                "explain",
+            )
+
+
 def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
     about = METHODS[method]
-    target = short(asked.model.classes[asked.question.target])
+    question = asked.question
+    target = "this picture"
+    if question.target is not None and question.kind != "how unlike":
+        target = short(asked.model.classes[question.target])
     subtitle = {
-        "nothing": f"for {target}, no comparison",
+        "nothing": f"for {_target(asked)}, no comparison",
         "classes": f"{target} against {_names(asked)}",
-        "pictures": f"{target} against {_pictures(asked)}",
+        "pictures": f"{target} against {question.pictures}",
     }[about.compares_with]
     is_of_pictures = about.compares_with == "pictures"
     return Panel(
@@ -222,21 +272,15 @@ def _names(asked: Asked) -> str:
 
 def _source(asked: Asked) -> str:
     """Return what exports say about where the maps come from; no file name."""
+    if asked.logits is None or asked.question.target is None:
+        return f"Model {asked.model.name}"
     probability = asked.model.probabilities(asked.logits)[asked.question.target]
-    name = short(asked.model.classes[asked.question.target])
-    return f"Model {asked.model.name}; probability of {name}: {percent(probability)}"
+    return f"Model {asked.model.name}; probability of {_target(asked)}: {percent(probability)}"
 
 
-def _pictures(asked: Asked) -> str:
-    count = (
-        0 if asked.question.reference_set is None else len(asked.question.reference_set.features)
-    )
-    what = {
-        "why is": "all other classes",
-        "why not": _names(asked),
-        "what varies": "its own class",
-    }[asked.question.kind]
-    return f"{what} ({count:,} pictures)"
+def _target(asked: Asked) -> str:
+    target = asked.question.target
+    return "this picture" if target is None else short(asked.model.classes[target])
 
 
 def _in_words(basis: Basis) -> str:

@@ -53,7 +53,7 @@ def _show_card(model: Model) -> None:
         "Input": f"{width} × {height} px, {_CHANNELS[model.preprocessing.num_channels]}",
         "Fit": model.preprocessing.fit,
         "Explained layer": model.layer,
-        "Reference bank": bank.name if (bank := caching.bank_of(model)) is not None else "none",
+        "Reference bank": ", ".join(bank.name for bank in caching.banks_of(model)) or "none",
         "Weights’ hash": model.fingerprint[:12],
     }
     for column, (label, value) in zip(st.columns(len(facts)), facts.items(), strict=True):

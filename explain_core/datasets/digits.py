@@ -1,4 +1,4 @@
-"""Make the bundled digits: the network's weights, the bank of references and the sample pictures.
+"""Make the bundled digits: the network's weights, the banks of references and the sample pictures.
 
 The real handwritten digits of MNIST are read from a folder or downloaded; nothing of them is
 stored here but what the network made of them.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import shutil
 import sys
 import urllib.error
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.torch
@@ -23,8 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from explain_core.datasets.drawn_digits import NUM_DRAWN_PER_CLASS, write_drawn_bank
 from explain_core.datasets.strokes import write_samples
 from explain_core.errors import ExplainError, InputError
+from explain_core.models.bundled import DIGITS_PREPROCESSING
 from explain_core.models.digits_net import (
     DIGITS_LAYER,
     DIGITS_MEAN,
@@ -36,6 +39,10 @@ from explain_core.models.digits_net import (
     normalise_digits,
 )
 from explain_core.models.fingerprint import fingerprint
+from explain_core.models.model import Model, build_model
+from explain_core.references.bank_files import LOCK
+from explain_core.references.bank_writer import Row, open_writer
+from explain_core.types import id_of_bytes
 
 BATCH_SIZE = 128
 TEST_BATCH_SIZE = 100
@@ -47,7 +54,9 @@ NUM_PER_CLASS = 500
 ASSETS = Path("assets/digits")
 SAMPLES = Path("assets/samples/digits")
 WEIGHTS_FILE = "weights.safetensors"
-BANK_FILE = "bank.safetensors"
+BANKS_FOLDER = "banks"
+DIGITS_BANK = "digits"
+DRAWN_BANK = "drawn-digits"
 CARD_FILE = "card.json"
 README_FILE = "README.md"
 
@@ -267,18 +276,58 @@ def write_weights(network: DigitsNet, out: Path) -> None:
     safetensors.torch.save_file(weights, out / WEIGHTS_FILE, {"format": "pt"})
 
 
+def digits_model(out: Path) -> Model:
+    """Return the model of the weights in `out`, on the CPU."""
+    return build_model(
+        load_digits_net(out / WEIGHTS_FILE),
+        name="digits",
+        classes=[str(digit) for digit in range(NUM_DIGITS)],
+        preprocessing=DIGITS_PREPROCESSING,
+        layer=DIGITS_LAYER,
+    )
+
+
 def write_bank(digits: Digits, chosen: Tensor, out: Path) -> None:
     """Write the pooled features of the training images `chosen`, made by the weights in `out`.
 
-    The file holds `features` (n, 64) float16 and `labels` (n,) uint8, ordered by class.
+    The bank holds no picture: a picture's id comes from its features, and its path is its number
+    in MNIST's file.
     """
     network = load_digits_net(out / WEIGHTS_FILE)
-    bank = {
-        "features": pool_features(network, digits.images[chosen]).to(torch.float16),
-        "labels": digits.labels[chosen].to(torch.uint8),
-    }
-    about = {"layer": DIGITS_LAYER, "fingerprint": fingerprint(network)}
-    safetensors.torch.save_file(bank, out / BANK_FILE, about)
+    features = pool_features(network, digits.images[chosen]).to(torch.float16).numpy()
+    rows = [
+        Row(f"{_FILES['train'][0]}/{index}", str(label), id_of_bytes(feature.tobytes()), None)
+        for index, label, feature in zip(
+            chosen.tolist(), digits.labels[chosen].tolist(), features, strict=True
+        )
+    ]
+
+    def write(folder: Path) -> None:
+        with open_writer(folder, digits_model(out), layer=DIGITS_LAYER, pooling="mean") as writer:
+            writer.append(rows, features)
+
+    _replace_bank(out / BANKS_FOLDER / DIGITS_BANK, write)
+
+
+Made = TypeVar("Made")
+
+
+def _replace_bank(folder: Path, write: Callable[[Path], Made]) -> Made:
+    """Let a bank be written into a folder beside, and put it in the place of the old one."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        made = write(partial)
+        (partial / LOCK).unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return made
+
+
+def _num_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def train(
@@ -325,7 +374,7 @@ def train(
         "weights_bytes": (out / WEIGHTS_FILE).stat().st_size,
         "bank_seed": seed,
         "bank_num_per_class": num_per_class,
-        "bank_bytes": (out / BANK_FILE).stat().st_size,
+        "bank_bytes": _num_bytes(out / BANKS_FOLDER / DIGITS_BANK),
         "torch": torch.__version__,
     }
     _write_card(card, out)
@@ -351,7 +400,39 @@ def rebuild_bank(
     card |= {
         "bank_seed": seed,
         "bank_num_per_class": num_per_class,
-        "bank_bytes": (out / BANK_FILE).stat().st_size,
+        "bank_bytes": _num_bytes(out / BANKS_FOLDER / DIGITS_BANK),
+    }
+    _write_card(card, out)
+    return card
+
+
+def draw_bank(
+    out: Path = ASSETS, seed: int = 0, num_per_class: int = NUM_DRAWN_PER_CLASS
+) -> dict[str, Any]:
+    """Make the bank of drawn digits with the weights in `out`; bring card and README up to date.
+
+    Returns:
+        The card: what is in `card.json`.
+
+    Raises:
+        InputError: `num_per_class` does not fit.
+        ModelError: the weights are missing or damaged, or too few drawn digits are read right.
+    """
+    if num_per_class < 1:
+        raise InputError(
+            f"num_per_class must be at least 1 (got {num_per_class}); change --num-per-class"
+        )
+    model = digits_model(out)
+    folder = out / BANKS_FOLDER / DRAWN_BANK
+    num_drawn = _replace_bank(
+        folder, lambda partial: write_drawn_bank(model, partial, num_per_class, seed)
+    )
+    card: dict[str, Any] = json.loads((out / CARD_FILE).read_text(encoding="utf-8"))
+    card |= {
+        "drawn_seed": seed,
+        "drawn_num_per_class": num_per_class,
+        "drawn_num_tried": num_drawn,
+        "drawn_bytes": _num_bytes(folder),
     }
     _write_card(card, out)
     return card
@@ -370,7 +451,8 @@ Everything in this folder was made, and this text written, by
     python -m explain_core.datasets.digits train --epochs {card["epochs"]} --seed {card["seed"]}
 
 with `--data FOLDER` where MNIST's four files already lie on disk. `bank` in place of `train` makes
-the bank anew from the weights; `card.json` holds the figures below for programs.
+the bank anew from the weights, and `drawn` the bank of drawn digits, which needs no data;
+`card.json` holds the figures below for programs.
 
 - **Network**: `explain_core.models.digits_net.DigitsNet`, {card["num_weights"]:,} weights.
 - **Data**: MNIST, {card["num_train"]:,} training and {card["num_test"]:,} test images.
@@ -381,13 +463,13 @@ the bank anew from the weights; `card.json` holds the figures below for programs
   none of which was trained on.
 - **`{WEIGHTS_FILE}`**: {card["weights_bytes"]:,} bytes, float32; fingerprint
   `{card["fingerprint"]}`.
-- **`{BANK_FILE}`**: {card["bank_bytes"]:,} bytes;
-  `features` ({NUM_DIGITS * card["bank_num_per_class"]}, 64) float16 and `labels` uint8.
+- **`{BANKS_FOLDER}/{DIGITS_BANK}/`**: {card["bank_bytes"]:,} bytes, a bank of
+  {NUM_DIGITS * card["bank_num_per_class"]} pictures; the format stands in
+  `explain_core/references/bank_files.py`.
   The features are the activations of `{card["layer"]}`, averaged over their places, of
   {card["bank_num_per_class"]} training images of each class, drawn with seed {card["bank_seed"]},
-  not shifted, with the network in eval mode. The file's metadata name the layer and the
-  fingerprint of the weights.
-
+  not shifted, with the network in eval mode. A picture's id comes from its features.
+{_readme_of_drawn(card)}
 **Input**: (N, 1, {DIGITS_SIZE_PX}, {DIGITS_SIZE_PX}), light strokes on dark: gray / 255, less the
 mean {DIGITS_MEAN}, divided by the deviation {DIGITS_STD}. The digit fills a box of 20 x 20 pixels
 and its centre of mass lies in the middle.
@@ -398,12 +480,24 @@ Attribution-ShareAlike 3.0. No image of it is stored here.
 """
 
 
+def _readme_of_drawn(card: dict[str, Any]) -> str:
+    if "drawn_seed" not in card:
+        return ""
+    num_kept = NUM_DIGITS * card["drawn_num_per_class"]
+    return f"""- **`{BANKS_FOLDER}/{DRAWN_BANK}/`**: {card["drawn_bytes"]:,} bytes, a bank of
+  {card["drawn_num_per_class"]} digits of each class that `explain_core.datasets.strokes` drew with
+  seed {card["drawn_seed"]}, 28 x 28 px, each with its own pixels as a PNG file. Only pictures that
+  the network reads as the digit they are went in: {num_kept} of {card["drawn_num_tried"]} drawn.
+  They are ours, under the repository's licence.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m explain_core.datasets.digits",
         description="Make the bundled digits network, its references and its sample pictures.",
-        epilog="The usual order is `train`, then `samples`. Run it from the repository's root: "
-        f"the folders {ASSETS} and {SAMPLES} are relative to where you are.",
+        epilog="The usual order is `train`, `drawn`, then `samples`. Run it from the repository's "
+        f"root: the folders {ASSETS} and {SAMPLES} are relative to where you are.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -443,6 +537,23 @@ def _parser() -> argparse.ArgumentParser:
         help="passes over the training images (default: %(default)s)",
     )
 
+    drawn_command = commands.add_parser(
+        "drawn", help="make the bank of drawn digits with the weights that are there; needs no data"
+    )
+    drawn_command.add_argument(
+        "--out", type=Path, metavar="DIR", default=ASSETS, help="default: %(default)s"
+    )
+    drawn_command.add_argument(
+        "--seed", type=int, default=0, help="settles every hand (default: %(default)s)"
+    )
+    drawn_command.add_argument(
+        "--num-per-class",
+        type=int,
+        metavar="N",
+        default=NUM_DRAWN_PER_CLASS,
+        help="pictures of each digit (default: %(default)s)",
+    )
+
     samples_command = commands.add_parser(
         "samples", help="draw the sample pictures; needs neither data nor weights"
     )
@@ -462,6 +573,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif given.command == "bank":
             card = rebuild_bank(given.data, given.out, given.seed, given.num_per_class)
             print(f"{NUM_DIGITS * card['bank_num_per_class']:,} references; {given.out}")
+        elif given.command == "drawn":
+            card = draw_bank(given.out, given.seed, given.num_per_class)
+            num_kept = NUM_DIGITS * card["drawn_num_per_class"]
+            print(f"{num_kept:,} of {card['drawn_num_tried']:,} drawn digits; {given.out}")
         else:
             print(f"{len(write_samples(given.out))} pictures; {given.out}")
     except ExplainError as error:

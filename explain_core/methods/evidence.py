@@ -71,8 +71,11 @@ def gather_class_evidence(
         classes: class indices; may be empty.
 
     Raises:
+        InputError: classes of a model without a head.
         NumericsError: NaN or infinity in activations, logits or gradients.
     """
+    if classes:
+        model.require_head()
     tapped = model.layer_named(layer)
     gradients = {}
     with gradients_on():
@@ -104,6 +107,7 @@ def gather_clean_gradient(model: Model, image: Image, target: int) -> GradientEv
     """Take the gradient of the target's logit at the picture itself.
 
     Raises:
+        InputError: a model without a head.
         NumericsError: NaN or infinity in the gradient.
     """
     with gradients_on():
@@ -132,6 +136,7 @@ def gather_noisy_gradients(
         progress: called with the share that is done, in [0, 1]; may raise to cancel.
 
     Raises:
+        InputError: a model without a head.
         NumericsError: NaN or infinity in a gradient.
     """
     with gradients_on():
@@ -207,6 +212,7 @@ def _noisy_statistics(
 
 def _input_gradients(model: Model, x: Tensor, target: int) -> Tensor:
     """Return (N, C, H, W): the gradient of each picture's target logit at its own input."""
+    model.require_head()
     leaf = x.detach().requires_grad_()
     logits = model.network(leaf.clone())  # a network may write into its input
     (gradients,) = torch.autograd.grad(logits[:, target].sum(), leaf)

@@ -10,11 +10,10 @@ from explain_core.errors import BankError, InputError
 from explain_core.methods.evidence import ClassEvidence, GradientEvidence, Progress
 from explain_core.methods.rendering import render_map
 from explain_core.methods.store import EvidenceStore
-from explain_core.methods.table import METHODS, Method, Request
-from explain_core.methods.table import References as KnownReferences
+from explain_core.methods.table import METHODS, KnownReferences, Method, Request
 from explain_core.models.model import Model
 from explain_core.parameters import fill_in
-from explain_core.references.bank import bank_of
+from explain_core.references.banks import banks_of
 from explain_core.references.sets import check_fit, without_image
 from explain_core.references.similar import similar_classes
 from explain_core.types import (
@@ -128,7 +127,7 @@ def prepare_many(
                 f"{', '.join(methods)}: no parameter '{name}' acts before rendering; "
                 f"these do: {sorted(known) or 'none'}"
             )
-    store = store or EvidenceStore()
+    store = EvidenceStore() if store is None else store
     layer = model.layer_named(layer).name
     for method in chosen:
         if method.needs_class and not model.has_head:
@@ -157,13 +156,20 @@ def prepare_many(
             contrast = Contrast(index, classes)
         if method.compares_with == "pictures":
             assert isinstance(evidence, ClassEvidence)
-            given_classes = () if references is None else classes
-            pictures = reference_set or _pictures(model, index, given_classes, evidence)
+            given_classes = () if references is None or reference_set is not None else classes
+            pictures = reference_set
+            if pictures is None:
+                pictures = _pictures(model, layer, index, given_classes, evidence)
             check_fit(pictures, model, layer, len(evidence.activations))
             pooled = evidence.pooled(pictures.pooling, layer)
             pictures, left_out = without_image(pictures, image, pooled)
             contrast = Contrast(index, given_classes, pictures.key)
-            extra = {"num_references": len(pictures.features), "left_out": left_out}
+            extra = {
+                "num_references": len(pictures.features),
+                "left_out": left_out,
+                "reference_digest": pictures.digest[:16],
+                "pooling": pictures.pooling,
+            }
             known_references = KnownReferences(store.spectrum(pictures), pictures.pooling, layer)
         provenance = Provenance(
             method=method.name,
@@ -326,18 +332,30 @@ def _wanted_classes(
 
 
 def _pictures(
-    model: Model, target: int | None, classes: tuple[int, ...], evidence: ClassEvidence
+    model: Model,
+    layer: str,
+    target: int | None,
+    classes: tuple[int, ...],
+    evidence: ClassEvidence,
 ) -> ReferenceSet:
-    bank = bank_of(model)
-    if bank is None:
+    if target is None:
+        raise BankError(
+            f"'{model.name}' has no classes, so say which pictures to compare with: pass a "
+            "reference set made with this model"
+        )
+    banks = [bank for bank in banks_of(model) if bank.is_aligned]
+    if not banks:
         raise BankError(
             f"DiffCAM compares with reference pictures, and '{model.name}' has no reference bank; "
             "pass a reference set made with this model"
         )
+    bank = next((bank for bank in banks if bank.layer == layer), None)
+    if bank is None:
+        held = sorted({bank.layer for bank in banks})
+        raise BankError(
+            f"the reference banks of '{model.name}' hold features of {held}, but layer '{layer}' "
+            f"is explained; choose layer '{held[0]}', or pass a reference set of '{layer}'"
+        )
     if classes:
         return bank.reference_set(classes)
-    if target is None:
-        raise BankError(
-            f"'{model.name}' has no classes, so say which pictures to compare with: a reference set"
-        )
-    return bank.others(target, evidence.pooled(bank.pooling, bank.layer))
+    return bank.others(target, evidence.pooled(bank.pooling, layer))

@@ -25,13 +25,14 @@ class EvidenceStore:
     """
 
     def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self._kept: BoundedMemory[ClassEvidence | GradientEvidence] = BoundedMemory(max_bytes)
-        self._spectra: BoundedMemory[Spectrum] = BoundedMemory(max_bytes)
+        self._kept: BoundedMemory[ClassEvidence | GradientEvidence | Spectrum] = BoundedMemory(
+            max_bytes
+        )
 
     @property
     def num_bytes(self) -> int:
         """Return how many bytes are kept."""
-        return self._kept.num_bytes + self._spectra.num_bytes
+        return self._kept.num_bytes
 
     def class_evidence(
         self, model: Model, image: Image, layer: str, classes: Sequence[int]
@@ -90,11 +91,13 @@ class EvidenceStore:
 
     def spectrum(self, references: ReferenceSet) -> Spectrum:
         """Return the eigenpairs of a set's scatter; the same for every picture compared with it."""
-        kept = self._spectra.get(references.digest)
-        if kept is None:
-            kept = spectrum_of(references)
-            self._spectra.put(references.digest, kept)
-        return kept
+        key = _spectrum_key(references)
+        kept = self._kept.get(key)
+        if isinstance(kept, Spectrum):
+            return kept
+        spectrum = spectrum_of(references)
+        self._kept.put(key, spectrum)
+        return spectrum
 
     def _gradient_evidence(
         self, key: Hashable, gather: Callable[[], GradientEvidence]
@@ -105,6 +108,11 @@ class EvidenceStore:
         evidence = gather()
         self._kept.put(key, evidence)
         return evidence
+
+
+def _spectrum_key(references: ReferenceSet) -> tuple[Hashable, ...]:
+    # One row's numbers too: the digest tells pictures apart, but not how they were preprocessed.
+    return "spectrum", references.digest, references.features[0].tobytes()
 
 
 def _common_key(model: Model, image: Image) -> tuple[Hashable, ...]:

@@ -31,7 +31,7 @@ from explain_core.types import (
 
 
 @dataclass(frozen=True, eq=False)
-class References:
+class KnownReferences:
     """Hold a reference set as methods take it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Request:
 
     provenance: Provenance
     geometry: Geometry
-    references: References | None
+    references: KnownReferences | None
 
     @property
     def contrast(self) -> Contrast:

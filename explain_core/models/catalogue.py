@@ -15,6 +15,11 @@
     interpolation = "bilinear"               # or bicubic
     layer = "features.16"                    # explained by default
 
+    [moco]                                   # self-supervised: features without classes
+    architecture = "torchvision/resnet50"    # its classifier is taken off
+    weights = "weights/moco.pth"             # the encoder, alone or inside a larger checkpoint
+    output = "none"
+
 Relative paths start at the file's folder. Only the operator names files: visitors cannot.
 """
 
@@ -25,7 +30,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from explain_core.errors import ModelError
 
@@ -42,13 +47,19 @@ _KEYS = {
     "fit",
     "interpolation",
     "layer",
+    "output",
 }
-_TEXTS = ("architecture", "weights", "layer")
+_TEXTS = ("architecture", "weights", "layer", "output")
+_OUTPUTS = ("softmax", "none")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Hold what the operator says about one model; None leaves the architecture's own value."""
+    """Hold what the operator says about one model; None leaves the architecture's own value.
+
+    Attributes:
+        output: "none" takes the classifier off.
+    """
 
     name: str
     architecture: str
@@ -56,6 +67,7 @@ class Entry:
     classes: tuple[str, ...] | None
     preprocessing: dict[str, Any]
     layer: str | None
+    output: Literal["softmax", "none"] = "softmax"
 
 
 def read_catalogue(path: Path | None = None) -> dict[str, Entry]:
@@ -95,6 +107,16 @@ def _entry(name: str, table: object, path: Path) -> Entry:
     for key in _TEXTS:
         if not isinstance(table.get(key, ""), str):
             raise ModelError(f"{path.name}, '{name}': {key} must be a text (got {table[key]!r})")
+    output = table.get("output", "softmax")
+    if output not in _OUTPUTS:
+        raise ModelError(
+            f"{path.name}, '{name}': output must be one of {list(_OUTPUTS)} (got {output!r})"
+        )
+    if output == "none" and "classes" in table:
+        raise ModelError(
+            f"{path.name}, '{name}': output = \"none\" takes the classifier off, so there can be "
+            "no classes; leave one of the two out"
+        )
     preprocessing = {
         key: tuple(table[key]) if isinstance(table[key], list) else table[key]
         for key in ("size", "resize_px", "mean", "std", "fit", "interpolation")
@@ -112,6 +134,7 @@ def _entry(name: str, table: object, path: Path) -> Entry:
         classes=_classes(table.get("classes"), name, path),
         preprocessing=preprocessing,
         layer=table.get("layer"),
+        output=output,
     )
 
 

@@ -1,4 +1,4 @@
-"""What can be read off a classification head: its size and its weight vector per class."""
+"""Classification heads: size, weight vector per class, and how to be rid of one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ def classifier(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d] | None:
         if isinstance(module, nn.Linear) or is_pointwise:
             last = name, module
     return last
+
+
+def take_head_off_(network: nn.Module) -> str:
+    """Replace the child that holds the classifier by nothing, in place, and return its name."""
+    head = classifier(network)
+    assert head is not None, "every classification model of torchvision ends in one"
+    child = head[0].split(".")[0]
+    setattr(network, child, nn.Identity())
+    return child
 
 
 def class_weights(network: nn.Module, num_classes: int) -> Array | None:

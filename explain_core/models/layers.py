@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import Permute
 
 from explain_core.errors import InputError, ModelError
-from explain_core.types import Array, Pooling
+from explain_core.types import Array, Pooling, as_size
 
 _NOT_STAGES = (
     nn.AdaptiveAvgPool2d,
@@ -71,6 +71,11 @@ class Layer:
         mean = self.as_maps(output).mean(dim=(2, 3))
         return pooled_from(mean, self.class_token(output), pooling, self.name)
 
+    def require_pooling(self, pooling: Pooling) -> None:
+        """Raise `InputError` where the layer has no class token, and `pooling` asks for it."""
+        if pooling != "mean" and not self.num_prefix_tokens:
+            raise _no_class_token(self.name, pooling)
+
 
 Features = TypeVar("Features", Tensor, Array)
 
@@ -82,10 +87,14 @@ def pooled_from(
     if pooling == "mean":
         return mean
     if class_token is None:
-        raise InputError(
-            f"layer '{layer}' has no class token, so pooling '{pooling}' does not apply; use 'mean'"
-        )
+        raise _no_class_token(layer, pooling)
     return class_token if pooling == "class-token" else (mean + class_token) / 2
+
+
+def _no_class_token(layer: str, pooling: Pooling) -> InputError:
+    return InputError(
+        f"layer '{layer}' has no class token, so pooling '{pooling}' does not apply; use 'mean'"
+    )
 
 
 def find_layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:
@@ -183,11 +192,33 @@ def _as_layer(name: str, output: object, example: Tensor, module: nn.Module) -> 
             maps = Layer(name, first, (second, third))
         return maps if min(maps.size) > 1 else None
     if output.ndim == 3:
-        side = math.isqrt(output.shape[1])
-        num_prefix = output.shape[1] - side * side
-        if side > 1 and num_prefix <= _MAX_PREFIX_TOKENS:
-            return Layer(name, output.shape[2], (side, side), "tokens", num_prefix)
+        grid = _token_grid(output.shape[1], as_size(example.shape[2:]))
+        if grid is not None:
+            return Layer(name, output.shape[2], grid, "tokens", output.shape[1] - math.prod(grid))
     return None
+
+
+def _token_grid(num_tokens: int, input_size: tuple[int, int]) -> tuple[int, int] | None:
+    """Return (h, w) of the patches among tokens, None where they are on no grid.
+
+    Patches are square, so the grid has the input's aspect to less than a patch. The best aspect
+    counts; among equals, the fewest tokens before the patches.
+    """
+    height, width = input_size
+    found: list[tuple[float, int, tuple[int, int]]] = []
+    for num_prefix in range(min(_MAX_PREFIX_TOKENS, num_tokens) + 1):
+        num_patches = num_tokens - num_prefix
+        for rows in range(2, num_patches // 2 + 1):
+            columns = num_patches // rows
+            patch_px = (height / rows, width / columns)
+            if rows * columns != num_patches or not (
+                (rows - 1) * patch_px[1] < height < (rows + 1) * patch_px[1]
+                and (columns - 1) * patch_px[0] < width < (columns + 1) * patch_px[0]
+            ):
+                continue
+            misfit = round(abs(math.log(patch_px[0] / patch_px[1])), 9)
+            found.append((misfit, num_prefix, (rows, columns)))
+    return min(found)[2] if found else None
 
 
 def _is_channels_last(shape: tuple[int, int, int], aspect: float, module: nn.Module) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -57,6 +57,14 @@ class Model:
         """Return whether the network classifies; else there are features only."""
         return self.output != "none"
 
+    def require_head(self) -> None:
+        """Raise `InputError` where there are no classes to ask about."""
+        if not self.has_head:
+            raise InputError(
+                f"model '{self.name}' has no classes, only features; ask without a target, and "
+                "compare with a reference set"
+            )
+
     @property
     def num_classes(self) -> int:
         """Return the number of outputs."""
@@ -91,9 +99,9 @@ class Model:
         """Return the index of a class given by index or by its exact name.
 
         Raises:
-            InputError: no such class, or a name that several classes share.
+            InputError: no such class, a name that several classes share, or a model without a head.
         """
-        self._require_head()
+        self.require_head()
         if isinstance(name_or_index, str):
             matches = [i for i, name in enumerate(self.classes) if name == name_or_index]
             if len(matches) == 1:
@@ -129,7 +137,12 @@ class Model:
         return self.normalise(self.to_pixels(image))
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return (N, num_classes) for normalised input (N, C, H, W), without a graph."""
+        """Return (N, num_classes) for normalised input (N, C, H, W), without a graph.
+
+        Raises:
+            InputError: a model without a head.
+        """
+        self.require_head()
         with torch.no_grad():
             return cast(Tensor, self.network(x))
 
@@ -144,7 +157,6 @@ class Model:
             InputError: a model without a head.
             NumericsError: the network gave NaN or infinity.
         """
-        self._require_head()
         logits = self.logits(self.preprocess(image))[0].cpu().double().numpy()
         require_finite(logits, f"the output of '{self.name}'")
         return read_only(logits)
@@ -155,21 +167,24 @@ class Model:
         Args:
             layer: a tapped layer.
             pooling: None takes the layer's own.
+
+        Raises:
+            ModelError: a layer without a tap.
+            InputError: "class-token" or "both" at a layer without a class token.
         """
         tapped = self.layer_named(layer)
+        tapped.require_pooling(pooling or tapped.pooling)
         with torch.no_grad():
             output = observe(self.network, x, layer)
             return tapped.pool(output, pooling or tapped.pooling)
 
-    def _require_head(self) -> None:
-        if not self.has_head:
-            raise InputError(
-                f"model '{self.name}' has no classes, only features; ask without a target, and "
-                "compare with a reference set"
-            )
-
     def probabilities(self, logits: Array) -> Array:
-        """Return (..., num_classes) in [0, 1]: the softmax over the last axis."""
+        """Return (..., num_classes) in [0, 1]: the softmax over the last axis.
+
+        Raises:
+            InputError: a model without a head.
+        """
+        self.require_head()
         shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return cast(Array, shifted / shifted.sum(axis=-1, keepdims=True))
 
@@ -214,15 +229,15 @@ def build_model(
     layers = find_layers(network, example)
     if layer is not None and layer not in [found.name for found in layers]:
         layers = (*layers, find_layer(network, example, layer))
-    with torch.no_grad():
-        logits = network(example)
-    fits = isinstance(logits, Tensor) and logits.shape == (1, len(classes))
-    if output != "none" and not fits:
-        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(
-            f"model '{name}' gives {given} for one picture, but there are {len(classes)} class "
-            "names; give one name per output of a network that returns (N, num_classes)"
-        )
+    if output != "none":
+        with torch.no_grad():
+            logits = network(example)
+        if not isinstance(logits, Tensor) or logits.shape != (1, len(classes)):
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ModelError(
+                f"model '{name}' gives {given} for one picture, but there are {len(classes)} class "
+                "names; give one name per output of a network that returns (N, num_classes)"
+            )
     install_taps(network, [found.name for found in layers])
     return Model(
         name=name,
@@ -309,30 +324,65 @@ def wrap_model(
 def _default_layer(
     network: nn.Module, layers: tuple[Layer, ...], example: Tensor, num_classes: int
 ) -> str:
-    """Return the last layer that the logits depend on, before any per-class maps."""
+    """Return the last layer that the output depends on, before any per-class maps.
+
+    Without a head the class token counts as well as the maps: an encoder's final norm is the layer
+    to take, though only its class token is handed on.
+    """
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(example.shape, generator=generator).to(example)
+    is_blind = True
     for layer in reversed(layers):
-        logits, outputs = record(network, noise, [layer.name])
-        score = logits[0, 0] if num_classes else _sum_of(logits)
+        output, outputs = record(network, noise, [layer.name])
+        score = output[0, 0] if num_classes else _mixture(output, generator)
+        if not score.requires_grad:  # what comes of this layer is not handed on
+            continue
+        is_blind = False
         (gradient,) = torch.autograd.grad(
             score, outputs[layer.name], allow_unused=True, materialize_grads=True
         )
+        if not num_classes:
+            if gradient.any():
+                return layer.name
+            continue
         is_used = (layer.as_maps(gradient)[0] != 0).any(dim=2).any(dim=1)
         is_map_per_class = layer.num_channels == num_classes and not is_used[1:].any()
         if is_used.any() and not is_map_per_class:
             return layer.name
+    if is_blind and layers and not num_classes:  # an encoder that runs itself without gradients
+        return layers[-1].name
     raise ModelError(
         f"{type(network).__name__} has no layer with maps that its output depends on, so there is "
         "nothing to lay over the picture; use a convolutional network or a vision transformer"
     )
 
 
-def _sum_of(output: object) -> Tensor:
-    """Return the sum of all that a network without a head gives, whatever its form."""
+def _mixture(output: object, generator: torch.Generator) -> Tensor:
+    """Return a random mixture of all that a network without a head gives, whatever its form.
+
+    A plain sum would not do: after a layer norm it is the same for every input.
+    """
+    tensors = list(_tensors_in(output))
+    if not tensors:
+        raise ModelError(
+            f"the network returns {type(output).__name__} without a tensor of numbers; give a "
+            "module that returns its features"
+        )
+    parts = [
+        (tensor * torch.randn(tensor.shape, generator=generator).to(tensor)).sum()
+        for tensor in tensors
+    ]
+    return torch.stack([part.to(parts[0]) for part in parts]).sum()
+
+
+def _tensors_in(output: object) -> Iterator[Tensor]:
+    """Give the floating-point tensors in nested tuples, lists and dicts."""
     if isinstance(output, Tensor):
-        return output.sum()
-    parts = output.values() if isinstance(output, Mapping) else output
-    if not isinstance(parts, Iterable):
-        raise ModelError(f"the network returns {type(output).__name__}; it should give tensors")
-    return torch.stack([_sum_of(part) for part in parts if part is not None]).sum()
+        if output.is_floating_point():
+            yield output
+    elif isinstance(output, Mapping):
+        for part in output.values():
+            yield from _tensors_in(part)
+    elif isinstance(output, Sequence) and not isinstance(output, str | bytes):
+        for part in output:
+            yield from _tensors_in(part)

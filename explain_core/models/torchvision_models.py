@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from explain_core.errors import InputError, ModelError
 from explain_core.models.catalogue import Entry
-from explain_core.models.heads import classifier
+from explain_core.models.heads import classifier, take_head_off_
 from explain_core.models.model import Model, build_model
 from explain_core.models.preprocessing import Preprocessing
 
@@ -29,6 +30,9 @@ PREFIX = "torchvision/"
 _OLD_DENSENET_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 # Heads that only training uses; an operator's file has them or not.
 _TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
+
+# What MoCo, MoCo v3 and BYOL call the copy that follows the encoder slowly.
+_SLOW_COPIES = ("encoder_k", "momentum_encoder", "target_encoder")
 
 _NOT_PLAIN = (
     "is no file of plain tensors; anything else is refused because it could run code; save the "
@@ -78,10 +82,18 @@ def load_torchvision(
         state = read_weights(entry.weights)
     else:
         state = _published_state(published, architecture)
-    num_classes = _num_classes(architecture, state, preprocessing.size)
-    network = _network(architecture, num_classes, preprocessing.size)
+    has_head = entry is None or entry.output != "none"
+    num_classes = _num_classes(architecture, state, preprocessing.size) if has_head else 0
+    network = _network(architecture, num_classes or 1, preprocessing.size)
+    loadable = _loadable(state)
+    if not has_head:
+        head = take_head_off_(network)
+        loadable = _encoder_part(loadable, network, head, f"the weights for '{name}'", architecture)
+    if architecture.startswith("mnasnet"):
+        # MNASNet asks which version of itself wrote the file; safetensors cannot say.
+        loadable._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]  # torch's own place
     try:
-        network.load_state_dict(_loadable(architecture, state), assign=True)
+        network.load_state_dict(loadable, assign=True)
     except RuntimeError as error:
         details = [line.strip() for line in str(error).splitlines()[1:3]]
         summary = " ".join(textwrap.shorten(line, 150, placeholder=" …") for line in details)
@@ -90,7 +102,7 @@ def load_torchvision(
             "give weights of this architecture"
         ) from error
 
-    categories = tuple(published.meta["categories"])
+    categories = tuple(published.meta["categories"]) if has_head else ()
     if entry is not None and entry.classes is not None:
         categories = entry.classes
     elif num_classes != len(categories):
@@ -101,6 +113,7 @@ def load_torchvision(
         classes=categories,
         preprocessing=preprocessing,
         layer=layer or (entry.layer if entry else None),
+        output="softmax" if has_head else "none",
         device=device,
     )
 
@@ -200,9 +213,68 @@ def _num_classes(architecture: str, state: dict[str, Tensor], size: tuple[int, i
     return int(state[f"{head[0]}.weight"].shape[0])
 
 
-def _loadable(architecture: str, state: dict[str, Tensor]) -> OrderedDict[str, Tensor]:
+def _encoder_part(
+    state: Mapping[str, Tensor], network: nn.Module, head: str, whose: str, architecture: str
+) -> OrderedDict[str, Tensor]:
+    """Return the weights of an encoder out of a checkpoint that may hold more.
+
+    Self-supervised training keeps the encoder under a prefix ("encoder_q.", "backbone."), beside
+    projectors, queues and a slowly following copy. A prefix counts where everything below it is
+    there; of an encoder and its copy the encoder is taken, of equals the first.
+
+    Args:
+        network: without its classifier.
+        head: the name of the child that held the classifier.
+
+    Raises:
+        ModelError: no prefix has all that the encoder needs.
+    """
+    needed = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+    prefixes = dict.fromkeys(
+        name.removesuffix(needed[0])
+        for name in state
+        if name == needed[0] or name.endswith(f".{needed[0]}")
+    )
+    by_rank = sorted(["", *prefixes], key=lambda prefix: (bool(prefix), _is_copy(prefix)))
+    missing = {
+        prefix: [name for name in needed if prefix + name not in state] for prefix in by_rank
+    }
+    prefix = min(by_rank, key=lambda prefix: len(missing[prefix]))
+    lacking = [prefix + name for name in missing[prefix]]
+    if lacking:
+        raise ModelError(
+            f"{whose} do not fit torchvision's {architecture}: they lack {_some(lacking)}, and "
+            f"hold {_some(list(state))}; give an encoder of this architecture under torchvision's "
+            "names"
+        )
+    own = OrderedDict(
+        (name.removeprefix(prefix), tensor)
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    )
+    parts = {child for child, _ in network.named_children()} - {head}
+    known = {*network.state_dict()}
+    surplus = [name for name in own if name.split(".")[0] in parts and name not in known]
+    if surplus:
+        raise ModelError(
+            f"{whose} do not fit torchvision's {architecture}, which has no {_some(surplus)}; give "
+            "weights of this architecture"
+        )
+    return OrderedDict((name, tensor) for name, tensor in own.items() if name in known)
+
+
+def _is_copy(prefix: str) -> bool:
+    return any(part in _SLOW_COPIES for part in prefix.split("."))
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"'{name}'" for name in names[:3]) + rest
+
+
+def _loadable(state: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:
     """Return the weights in float32, under the names that `load_state_dict` expects today."""
-    renamed = OrderedDict(
+    return OrderedDict(
         (
             _OLD_DENSENET_NAME.sub(r"\1\2", name),
             tensor.float() if tensor.is_floating_point() else tensor,
@@ -210,10 +282,6 @@ def _loadable(architecture: str, state: dict[str, Tensor]) -> OrderedDict[str, T
         for name, tensor in state.items()
         if not name.startswith(_TRAINING_ONLY)
     )
-    if architecture.startswith("mnasnet"):
-        # MNASNet asks which version of itself wrote the file; safetensors cannot say.
-        renamed._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]  # torch's own place
-    return renamed
 
 
 def _preprocessing(weights: Any, entry: Entry | None) -> Preprocessing:

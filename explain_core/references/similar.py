@@ -44,8 +44,9 @@ def similar_classes(
         count: how many at most.
 
     Raises:
-        InputError: "weights" for a model whose head is not linear.
+        InputError: "weights" for a model whose head is not linear, or a model without a head.
     """
+    model.require_head()
     scores = weight_cosines(model, target) if by == "weights" else logits
     if scores is None:
         raise InputError(
@@ -86,7 +87,7 @@ class SimilarityCurve:
 def similarity_curve(model: Model) -> SimilarityCurve | None:
     """Return mean and deviation of the sorted weight cosines, each class's own left out.
 
-    None for a head that is not linear, or with a single class.
+    None without a head, for one that is not linear, or with a single class.
     """
     weights = model.class_weights
     if weights is None or model.num_classes < 2:

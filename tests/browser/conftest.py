@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 import torchvision
@@ -31,7 +32,9 @@ from playwright.sync_api import (
 )
 from safetensors.torch import save_file
 
+import explain_core as xc
 from explain_core import METHODS
+from explain_core.references.building import build_bank
 from tests.conftest import CHROMIUM_ARGS, REPO
 
 TRIES = 5
@@ -80,15 +83,25 @@ AS_AT_FIRST = """async root => {
 START_S = 120
 WAIT_MS = 20_000
 SEND_MS = 400
-# The server has, beside digits, a model of a thousand classes with random weights.
+# The server has, beside digits, a model of a thousand classes with random weights, with a bank of
+# some of them, and the same network without its head.
 OWN_MODEL = "thousand"
+HEADLESS_MODEL = "encoder"
 MODELS = f"""
 [{OWN_MODEL}]
 architecture = "torchvision/mobilenet_v3_small"
 weights = "random.safetensors"
 size = 96
 resize_px = 110
+
+[{HEADLESS_MODEL}]
+architecture = "torchvision/mobilenet_v3_small"
+weights = "random.safetensors"
+output = "none"
+size = 64
+resize_px = 64
 """
+NUM_BANK_CLASSES = 130
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -119,7 +132,9 @@ class Dashboard:
         address = message.location["url"]
         is_ours = not address or is_inside(address)  # others are counted where they are asked for
         # Opened at a page's own address, Streamlit first asks for its parts below that address.
-        is_asked_below = bool(re.search(r"/models/_stcore/(host-config|health)$", address))
+        is_asked_below = bool(
+            re.search(r"/(models|references)/_stcore/(host-config|health)$", address)
+        )
         if message.type == "error" and is_ours and not is_asked_below:
             self.faults.append(f"console: {message.text} ({address})")
 
@@ -251,6 +266,36 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         network = torchvision.models.mobilenet_v3_small()
     save_file(network.state_dict(), folder / "random.safetensors")
     (folder / "models.toml").write_text(MODELS, encoding="utf-8")
+    references = folder / "references"
+    make_bank(folder, references / "banks" / "few-of-each")
+    with running_server(folder) as address:
+        yield address
+
+
+def make_bank(folder: Path, out: Path) -> None:
+    """Build a bank of random pictures, one or two of each class, as an operator would."""
+    images = folder / "images"
+    images.mkdir()
+    rng = np.random.default_rng(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHYNOT_MODELS", str(folder / "models.toml"))
+        model = xc.load_model(OWN_MODEL, device="cpu")
+    lines = ["path,label"]
+    for index in range(NUM_BANK_CLASSES):
+        for copy in range(1 + index % 2):
+            name = f"{index}-{copy}.png"
+            pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            PIL.Image.fromarray(pixels).save(images / name)
+            lines.append(f'{name},"{model.classes[index]}"')
+    table = folder / "labels.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    out.parent.mkdir(parents=True)
+    build_bank(model, images, out, csv=table)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """Run the dashboard with what lies in a folder: models, references, a log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -260,6 +305,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = os.environ | {
         "TORCH_HOME": str(folder / "torch"),
         "WHYNOT_MODELS": str(folder / "models.toml"),
+        "WHYNOT_REFERENCES": str(folder / "references"),
     }
     log = folder / "server.log"
     with log.open("wb") as output:
@@ -353,6 +399,18 @@ def watched_windows(server: str, browser: Browser) -> Iterator[Opener]:
 def open_window(server: str, browser: Browser) -> Iterator[Opener]:
     """Give a function that opens the dashboard for another person, watched to the test's end."""
     with watched_windows(server, browser) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def open_fresh_window(tmp_path: Path, browser: Browser) -> Iterator[Opener]:
+    """Give the same for a server that nobody has visited yet."""
+    (tmp_path / "references").mkdir()
+    (tmp_path / "models.toml").write_text("", encoding="utf-8")
+    with (
+        running_server(tmp_path) as address,
+        watched_windows(address, browser) as open_one,
+    ):
         yield open_one
 
 

@@ -50,3 +50,12 @@ def test_the_models_page_opens_at_its_own_address(open_window: Callable[..., Das
     window = open_window(path="/models")
     expect(window.page.get_by_role("heading", name="Models", level=1)).to_be_visible()
     expect(window.page.get_by_text("Layers that can be explained")).to_be_visible()
+
+
+def test_a_page_opened_first_by_its_own_address_is_in_the_navigation(
+    open_fresh_window: Callable[..., Dashboard],
+) -> None:
+    window = open_fresh_window(path="/references")
+    expect(window.page.get_by_role("heading", name="References")).to_be_visible()
+    expect(window.page.get_by_role("link", name="Explain")).to_be_visible()
+    assert window.page.url.endswith("/references")

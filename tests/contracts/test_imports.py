@@ -36,7 +36,7 @@ TIERS = (
     frozenset({"images", "models", "references"}),
     frozenset({"methods", "metrics"}),
     frozenset({"datasets"}),
-    frozenset({"__init__", "__main__"}),
+    frozenset({"__init__", "__main__", "commands"}),
 )
 
 # Inside a tier: these parts may import those.
@@ -44,7 +44,8 @@ SAME_TIER = {
     **{part: TIERS[0] for part in TIERS[0]},
     "models": frozenset({"images"}),
     "references": frozenset({"images", "models"}),
-    "__main__": frozenset({"__init__"}),
+    "commands": frozenset({"__init__"}),
+    "__main__": frozenset({"__init__", "commands"}),
 }
 
 # Methods never import each other, except these modules of `explain_core.methods`, on which
@@ -55,7 +56,10 @@ METHOD_BASES = frozenset({"evidence", "store", "rendering", "table"})
 METHOD_TABLES = frozenset({"explain_core.methods", "explain_core.methods.table"})
 
 # Not loaded by `import explain_core`: dashboards, drawing, and all that is optional.
-NOT_LOADED = ("streamlit", "plotly", "faiss", "pydicom", "timm", "captum", "matplotlib")
+NOT_LOADED = (
+    *("streamlit", "plotly", "matplotlib"),
+    *("faiss", "pydicom", "timm", "captum", "ray", "pyarrow"),
+)
 
 PICKLES = frozenset({"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"})
 # What `torch.load(weights_only=True)` raises for a file that it refuses: needed to catch it.

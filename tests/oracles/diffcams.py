@@ -17,15 +17,18 @@ def scatter_of(features: Array) -> Array:
     return scatter
 
 
-def diffcam(activations: Array, features: Array, epsilon: float) -> Array:
+def diffcam(
+    activations: Array, features: Array, epsilon: float, feature: Array | None = None
+) -> Array:
     """Return `sum_k w_k A_k` with `(S_v + lambda I) w = delta`, signed (eq. 6-7).
 
     `lambda = epsilon tr(S_v) / d`; where all references are the same, and the trace is zero,
-    `lambda = epsilon`.
+    `lambda = epsilon`. The image's own feature is `GAP(A)` where none is given.
     """
     features = features.astype(np.float64)
     num_channels, height, width = activations.shape
-    feature = np.array([channel.mean() for channel in activations])
+    if feature is None:
+        feature = np.array([channel.mean() for channel in activations])
     delta = feature - sum(features) / len(features)
     scatter = scatter_of(features)
     trace = np.trace(scatter)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +74,64 @@ class TinyNet(nn.Module):
         return self.head(maps.mean(dim=(2, 3)))
 
 
+class Mixer(nn.Module):
+    """Mix tokens (N, T, K) by attention of one head, so that each depends on all."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        seen = self.norm(tokens)
+        shares = (seen @ seen.transpose(1, 2) / seen.shape[2] ** 0.5).softmax(dim=2)
+        return tokens + self.mix(shares @ seen)
+
+
+class TinyVit(nn.Module):
+    """Cut into patches of 4 x 4, put tokens before them, mix, normalise.
+
+    Without classes it returns the class token's features, where there is one, else the mean.
+    """
+
+    def __init__(
+        self, num_prefix: int = 1, num_classes: int = 0, size: tuple[int, int] = SIZE
+    ) -> None:
+        super().__init__()
+        width = 8
+        self.num_prefix = num_prefix
+        self.patches = nn.Conv2d(3, width, 4, stride=4)
+        self.prefix = nn.Parameter(torch.zeros(1, num_prefix, width))
+        num_tokens = num_prefix + size[0] // 4 * (size[1] // 4)
+        self.places = nn.Parameter(torch.zeros(1, num_tokens, width))
+        self.blocks = nn.Sequential(Mixer(width), Mixer(width))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, num_classes) if num_classes else nn.Identity()
+        rng = torch.Generator().manual_seed(0)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.4, generator=rng)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.prefix.expand(len(x), -1, -1), patches], dim=1)
+        tokens = self.norm(self.blocks(tokens + self.places))
+        return self.head(tokens[:, 0] if self.num_prefix else tokens.mean(dim=1))
+
+
+class Headless(nn.Module):
+    """Give a TinyNet's last maps in a form of choice, and no logits."""
+
+    def __init__(self, form: Callable[[Tensor], object] = lambda maps: maps) -> None:
+        super().__init__()
+        network = TinyNet()
+        self.stage1, self.stage2, self.stage3 = network.stage1, network.stage2, network.stage3
+        self.form = form
+
+    def forward(self, x: Tensor) -> object:
+        return self.form(self.stage3(self.stage2(self.stage1(x))))
+
+
 def preprocessing(num_channels: int = 3, size: tuple[int, int] = SIZE) -> xc.Preprocessing:
     return xc.Preprocessing(size=size, mean=MEANS[num_channels], std=STDS[num_channels])
 
@@ -80,6 +139,10 @@ def preprocessing(num_channels: int = 3, size: tuple[int, int] = SIZE) -> xc.Pre
 def wrap(network: TinyNet, layer: str = "stage2", size: tuple[int, int] = SIZE) -> xc.Model:
     num_channels = network.stage1[0].in_channels
     return xc.wrap_model(network, layer=layer, preprocessing=preprocessing(num_channels, size))
+
+
+def wrap_headless(network: nn.Module, layer: str | None = None) -> xc.Model:
+    return xc.wrap_model(network, layer=layer, preprocessing=preprocessing(), output="none")
 
 
 def picture(
@@ -113,17 +176,18 @@ def reference_set(
     features: NDArray[np.floating] | None = None,
     layer: str | None = None,
     labels: Sequence[int] | None = None,
+    **values: Any,
 ) -> xc.ReferenceSet:
     layer = model.layer if layer is None else layer
     if features is None:
         features = reference_features(12, model.layer_named(layer).num_channels)
         features = features.astype(np.float32)
     return xc.ReferenceSet(
-        key="made-up",
         features=features,
         labels=np.full(len(features), -1) if labels is None else np.array(labels),
         layer=layer,
         fingerprint=model.fingerprint,
+        **({"key": "made-up"} | values),
     )
 
 

@@ -25,7 +25,7 @@ def test_everything_chosen_survives_switching_pages(at: AppTest) -> None:
     at.multiselect(key="methods-bank").set_value(
         ["finer-grad-cam", "diffcam", "guided-absolute-grad"]
     )
-    at.button_group(key="question-3").set_value("why not")
+    at.button_group(key="question-4").set_value("why not")
     steps.run(at)
     steps.target(at).set_value(4)
     steps.run(at)

@@ -11,19 +11,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn import functional
 
 from explain_core.datasets.digits import (
-    BANK_FILE,
+    BANKS_FOLDER,
     CARD_FILE,
+    DIGITS_BANK,
+    DRAWN_BANK,
     README_FILE,
     WEIGHTS_FILE,
     Digits,
     accuracy,
     choose_references,
     download_digits,
+    draw_bank,
     load_digits,
     main,
     pool_features,
@@ -36,6 +38,7 @@ from explain_core.datasets.digits import (
 )
 from explain_core.datasets.strokes import SAMPLES, draw_digit, three_and_eight, write_samples
 from explain_core.errors import InputError, ModelError
+from explain_core.images.reading import read_image
 from explain_core.models.digits_net import (
     DIGITS_MEAN,
     DIGITS_STD,
@@ -44,7 +47,9 @@ from explain_core.models.digits_net import (
     normalise_digits,
 )
 from explain_core.models.fingerprint import fingerprint
-from explain_core.types import Array
+from explain_core.references.bank import Bank, open_bank
+from explain_core.references.bank_files import check_bank
+from explain_core.types import Array, id_of_bytes, picture_id
 
 ROOT = Path(__file__).parents[3]
 ASSETS = ROOT / "assets" / "digits"
@@ -60,6 +65,20 @@ AMBIGUOUS = [sample for sample in SAMPLES if sample.like is not None]
 @pytest.fixture(scope="module")
 def network() -> DigitsNet:
     return load_digits_net(ASSETS / WEIGHTS_FILE)
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    return open_bank(ASSETS / BANKS_FOLDER / DIGITS_BANK)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Bank:
+    return open_bank(ASSETS / BANKS_FOLDER / DRAWN_BANK)
+
+
+def num_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -121,37 +140,79 @@ def test_weights_are_float32() -> None:
     assert {tensor.dtype for tensor in load_file(ASSETS / WEIGHTS_FILE).values()} == {torch.float32}
 
 
-def test_bank_holds_500_references_of_each_class() -> None:
-    bank = load_file(ASSETS / BANK_FILE)
-    assert bank["features"].shape == (5000, 64)
-    assert bank["labels"].bincount().tolist() == [500] * 10
+def test_bank_holds_500_references_of_each_class(bank: Bank) -> None:
+    assert bank.features.shape == (5000, 64)
+    assert bank.counts().tolist() == [500] * 10
 
 
-def test_bank_is_stored_small() -> None:
-    bank = load_file(ASSETS / BANK_FILE)
-    assert (bank["features"].dtype, bank["labels"].dtype) == (torch.float16, torch.uint8)
+def test_bank_is_stored_small(bank: Bank) -> None:
+    assert bank.features.dtype == np.float16
+    assert num_bytes(ASSETS / BANKS_FOLDER / DIGITS_BANK) < 1_200_000
 
 
-def test_bank_is_finite_and_not_negative() -> None:
-    features = load_file(ASSETS / BANK_FILE)["features"]
-    assert torch.isfinite(features).all()
-    assert (features >= 0).all()
+def test_bank_is_finite_and_not_negative(bank: Bank) -> None:
+    assert np.isfinite(bank.features).all()
+    assert (bank.features >= 0).all()
 
 
-def test_bank_names_its_weights_and_layer(network: DigitsNet) -> None:
-    with safe_open(ASSETS / BANK_FILE, "pt") as bank:
-        assert bank.metadata() == {"layer": "features.5", "fingerprint": fingerprint(network)}
+def test_bank_names_its_weights_and_layer(bank: Bank, network: DigitsNet) -> None:
+    assert (bank.layer, bank.fingerprint) == ("features.5", fingerprint(network))
+    assert (bank.model, bank.pooling) == ("digits", "mean")
 
 
-def test_head_reads_most_of_the_bank_right(network: DigitsNet) -> None:
-    bank = load_file(ASSETS / BANK_FILE)
-    predicted = network.classifier(bank["features"].to(torch.float32)).argmax(dim=1)
-    assert (predicted == bank["labels"]).float().mean() > 0.99
+def test_bank_holds_no_picture(bank: Bank) -> None:
+    assert bank.thumbnail(int(bank.ids[0])) is None
+    assert bank.images is None
+
+
+def test_ids_of_the_bank_come_from_its_features(bank: Bank) -> None:
+    assert bank.ids.tolist() == [id_of_bytes(row.tobytes()) for row in bank.features]
+
+
+def test_head_reads_most_of_the_bank_right(bank: Bank, network: DigitsNet) -> None:
+    features = torch.from_numpy(bank.features.astype(np.float32))
+    predicted = network.classifier(features).argmax(dim=1).numpy()
+    assert (predicted == bank.labels).mean() > 0.99
+
+
+@pytest.mark.parametrize("name", [DIGITS_BANK, DRAWN_BANK])
+def test_bundled_banks_are_sound(name: str) -> None:
+    assert check_bank(ASSETS / BANKS_FOLDER / name) == []
+
+
+@pytest.mark.parametrize("name", [DIGITS_BANK, DRAWN_BANK])
+def test_bundled_banks_hold_their_class_means(name: str) -> None:
+    assert (ASSETS / BANKS_FOLDER / name / "class_means.safetensors").is_file()
+    assert not (ASSETS / BANKS_FOLDER / name / "lock").exists()
+
+
+def test_drawn_bank_holds_100_pictures_of_each_class(drawn: Bank) -> None:
+    assert drawn.counts().tolist() == [100] * 10
+    assert drawn.features.shape == (1000, 64)
+
+
+def test_drawn_bank_is_small() -> None:
+    assert num_bytes(ASSETS / BANKS_FOLDER / DRAWN_BANK) < 1_500_000
+
+
+def test_drawn_pictures_are_at_hand_and_read_right(drawn: Bank, network: DigitsNet) -> None:
+    pictures = [drawn.picture(int(id)) for id in drawn.ids]
+    assert [picture_id(picture) for picture in pictures] == drawn.ids.tolist()
+    assert {picture.size for picture in pictures} == {(28, 28)}
+    p = probabilities(network, [picture.pixels for picture in pictures])
+    assert p.argmax(dim=1).tolist() == drawn.labels.tolist()
+
+
+def test_drawn_features_are_those_of_the_pictures(drawn: Bank, network: DigitsNet) -> None:
+    pixels = [read_image(drawn.thumbnail(int(id))).pixels for id in drawn.ids[::37]]
+    features = pool_features(network, torch.from_numpy(np.stack(pixels)))
+    np.testing.assert_allclose(drawn.features[::37], features, rtol=2e-3, atol=2e-3)
 
 
 def test_card_agrees_with_the_files(card: dict[str, object], network: DigitsNet) -> None:
     assert card["weights_bytes"] == (ASSETS / WEIGHTS_FILE).stat().st_size
-    assert card["bank_bytes"] == (ASSETS / BANK_FILE).stat().st_size
+    assert card["bank_bytes"] == num_bytes(ASSETS / BANKS_FOLDER / DIGITS_BANK)
+    assert card["drawn_bytes"] == num_bytes(ASSETS / BANKS_FOLDER / DRAWN_BANK)
     assert card["fingerprint"] == fingerprint(network)
 
 
@@ -169,10 +230,12 @@ def test_reads_99_2_percent_of_the_real_test_digits(
 
 
 @needs_mnist
-def test_bank_is_what_the_weights_make_of_the_training_images(network: DigitsNet) -> None:
+def test_bank_is_what_the_weights_make_of_the_training_images(
+    bank: Bank, network: DigitsNet
+) -> None:
     training = load_digits("train", MNIST)
     chosen = choose_references(training.labels, 500, seed=0)[::50]
-    stored = load_file(ASSETS / BANK_FILE)["features"][::50].to(torch.float32)
+    stored = torch.from_numpy(bank.features[::50].astype(np.float32))
     torch.testing.assert_close(
         pool_features(network, training.images[chosen]), stored, rtol=2e-3, atol=2e-3
     )
@@ -222,7 +285,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(ModelError, match="do not fit the digits network"):
-        load_digits_net(ASSETS / BANK_FILE)
+        load_digits_net(ASSETS / BANKS_FOLDER / DIGITS_BANK / "class_means.safetensors")
 
 
 # The sample pictures and the generator, as the network reads them
@@ -430,14 +493,58 @@ def test_accuracy_is_the_share_of_right_answers() -> None:
 
 def test_train_writes_all_files(trained: Path) -> None:
     names = {path.name for path in trained.iterdir()}
-    assert names == {WEIGHTS_FILE, BANK_FILE, CARD_FILE, README_FILE}
+    assert names == {WEIGHTS_FILE, BANKS_FOLDER, CARD_FILE, README_FILE}
 
 
 def test_bank_made_anew_is_the_same(trained_copy: Path, tiny: Path) -> None:
-    before = load_file(trained_copy / BANK_FILE)
-    (trained_copy / BANK_FILE).unlink()
+    folder = trained_copy / BANKS_FOLDER / DIGITS_BANK
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
     rebuild_bank(tiny, trained_copy, num_per_class=2)
-    torch.testing.assert_close(load_file(trained_copy / BANK_FILE), before, rtol=0, atol=0)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_bank_made_anew_takes_the_place_of_the_old(trained_copy: Path, tiny: Path) -> None:
+    rebuild_bank(tiny, trained_copy, num_per_class=3)
+    assert open_bank(trained_copy / BANKS_FOLDER / DIGITS_BANK).counts().tolist() == [3] * 10
+    assert [path.name for path in (trained_copy / BANKS_FOLDER).iterdir()] == [DIGITS_BANK]
+
+
+def copied_assets(folder: Path) -> Path:
+    folder.mkdir()
+    for name in (WEIGHTS_FILE, CARD_FILE):
+        shutil.copy(ASSETS / name, folder)
+    return folder
+
+
+def test_drawn_bank_made_anew_is_settled_by_the_seed(tmp_path: Path, drawn: Bank) -> None:
+    out = copied_assets(tmp_path / "out")
+    draw_bank(out, seed=0, num_per_class=2)
+    again = open_bank(out / BANKS_FOLDER / DRAWN_BANK)
+    assert again.ids[:2].tolist() == drawn.ids[:2].tolist()
+    draw_bank(out, seed=1, num_per_class=2)
+    other = open_bank(out / BANKS_FOLDER / DRAWN_BANK)
+    assert not set(other.ids.tolist()) & set(again.ids.tolist())
+
+
+def test_drawn_bank_brings_the_card_and_the_readme_up_to_date(tmp_path: Path) -> None:
+    out = copied_assets(tmp_path / "out")
+    card = draw_bank(out, seed=5, num_per_class=1)
+    assert card == json.loads((out / CARD_FILE).read_text(encoding="utf-8"))
+    assert (card["drawn_seed"], card["drawn_num_per_class"]) == (5, 1)
+    told = f"10 of {card['drawn_num_tried']} drawn"
+    assert told in (out / README_FILE).read_text(encoding="utf-8")
+
+
+def test_network_that_cannot_read_gets_no_drawn_bank(trained_copy: Path) -> None:
+    with pytest.raises(ModelError, match=r"the network reads \d of 20 drawn pictures of a \d as"):
+        draw_bank(trained_copy, num_per_class=2)
+    assert [path.name for path in (trained_copy / BANKS_FOLDER).iterdir()] == [DIGITS_BANK]
+
+
+def test_no_drawn_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="num_per_class must be at least 1"):
+        draw_bank(tmp_path, num_per_class=0)
 
 
 def test_bank_made_anew_brings_the_card_up_to_date(trained_copy: Path, tiny: Path) -> None:
@@ -460,6 +567,12 @@ def test_command_trains(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "of 20 test images" in capsys.readouterr().out
 
 
+def test_command_draws_a_bank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = copied_assets(tmp_path / "out")
+    assert main(["drawn", "--out", str(out), "--num-per-class", "1"]) == 0
+    assert "10 of 10 drawn digits" in capsys.readouterr().out
+
+
 def test_command_draws_samples(tmp_path: Path) -> None:
     assert main(["samples", "--out", str(tmp_path / "samples")]) == 0
     assert len(list((tmp_path / "samples").glob("*.png"))) == len(SAMPLES)
@@ -472,7 +585,7 @@ def test_command_reports_an_error_without_a_traceback(
     assert "holds no 'train-images-idx3-ubyte'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train", "bank", "samples"])
+@pytest.mark.parametrize("command", ["train", "bank", "drawn", "samples"])
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])

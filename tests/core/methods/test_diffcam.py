@@ -1,16 +1,22 @@
 """DiffCAM against a float64 solve for every λ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import explain_core as xc
 from explain_core.errors import BankError, NumericsError
+from explain_core.methods import explaining
 from explain_core.methods.diffcam import spectral_parts
 from explain_core.methods.rendering import render_spectral
+from explain_core.methods.store import EvidenceStore
+from explain_core.references.banks import banks_of
 from explain_core.references.sets import without_image
 from explain_core.references.spectrum import spectrum_of_features
-from explain_core.types import Contrast, Geometry, Provenance, SpectralBasis
+from explain_core.references.statistics import group_statistics
+from explain_core.types import Contrast, Geometry, Provenance, SpectralBasis, picture_id
 from tests.oracles import cams
 from tests.oracles.comparing import assert_same_map
 from tests.oracles.diffcams import diffcam
@@ -174,6 +180,32 @@ def test_references_of_the_picture_alone_are_refused(stored):
         xc.prepare(model, image, method="diffcam", target=0, references=references)
 
 
+@pytest.mark.parametrize("row", [0, 6, 11])
+def test_picture_is_left_out_by_its_id(row):
+    """Features of another machine differ by more than rounding; the id is the same."""
+    network, image = TinyNet(), picture()
+    model = wrap(network)
+    features = reference_features(12, 8).astype(np.float32)
+    ids = np.arange(12, dtype=np.uint64)
+    ids[row] = picture_id(image)
+    expected = diffcam(activations_of(network, image), np.delete(features, row, axis=0), 1e-3)
+    smap = xc.explain(
+        model, image, method="diffcam", target=0, references=reference_set(model, features, ids=ids)
+    )
+    assert_same_map(smap.values, stretch(expected, (20, 28)))
+    assert smap.provenance.parameter("left_out") == 1
+
+
+def test_another_pictures_id_leaves_nothing_out():
+    model = wrap(TinyNet())
+    ids = np.arange(12, dtype=np.uint64)
+    ids[3] = picture_id(picture(seed=1))
+    basis = xc.prepare(
+        model, picture(), method="diffcam", target=0, references=reference_set(model, ids=ids)
+    )
+    assert basis.provenance.parameter("left_out") == 0
+
+
 def test_labels_follow_the_pictures_that_are_kept():
     model = wrap(TinyNet())
     features = reference_features(3, 8).astype(np.float32)
@@ -189,6 +221,59 @@ def test_a_picture_that_is_merely_alike_is_kept():
     alike[0] += 0.01 * np.abs(alike).max()
     _, left_out = without_image(reference_set(model, features), picture(), alike)
     assert left_out == 0
+
+
+# ---- statistics that are known beforehand -----------------------------------------------------
+
+
+def with_statistics(model, features, **values):
+    calls = []
+
+    def statistics():
+        calls.append(1)
+        halves = features[: len(features) // 2], features[len(features) // 2 :]
+        return group_statistics(halves[0]) + group_statistics(halves[1])
+
+    return reference_set(model, features, statistics=statistics, **values), calls
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize("count", [5, 8, 40])
+def test_map_from_statistics_is_that_from_features(count, epsilon):
+    model, image = wrap(TinyNet()), picture()
+    features = reference_features(count, 8).astype(np.float32)
+    known, _ = with_statistics(model, features)
+    maps = [
+        xc.explain(
+            model, image, method="diffcam", target=0, references=references, lam=epsilon
+        ).values
+        for references in (known, reference_set(model, features))
+    ]
+    assert_same_map(*maps)
+
+
+def test_statistics_are_asked_for_once():
+    model = wrap(TinyNet())
+    references, calls = with_statistics(model, reference_features(40, 8).astype(np.float32))
+    store = EvidenceStore()
+    for seed in range(3):
+        xc.prepare_many(
+            model, picture(seed=seed), ["diffcam"], target=0, reference_set=references, store=store
+        )
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_map_from_statistics_leaves_the_picture_out(epsilon):
+    network, image = TinyNet(), picture()
+    model = wrap(network)
+    features = reference_features(40, 8).astype(np.float32)
+    ids = np.arange(40, dtype=np.uint64)
+    ids[7] = picture_id(image)
+    references, _ = with_statistics(model, features, ids=ids)
+    expected = diffcam(activations_of(network, image), np.delete(features, 7, axis=0), epsilon)
+    smap = xc.explain(model, image, method="diffcam", target=0, references=references, lam=epsilon)
+    assert_same_map(smap.values, stretch(expected, (20, 28)))
 
 
 # ---- references that do not fit ---------------------------------------------------------------
@@ -288,6 +373,53 @@ def test_bundled_references_agree_with_the_linear_system(digits, digit, epsilon)
     expected = diffcam(activations, references.features, epsilon)
     values = xc.render(basis, lam=epsilon).values
     assert_same_map(values, stretch(expected, (28, 28)))
+
+
+@pytest.mark.parametrize("references", [None, (8, 5)], ids=["all others", "classes"])
+def test_a_bank_of_another_layer_is_refused_and_named(digits, digit, references):
+    layer = digits.layers[0].name
+    message = rf"banks of 'digits' hold features of \['{digits.layer}'\], but layer '{layer}' is ex"
+    with pytest.raises(BankError, match=message):
+        xc.prepare(digits, digit, method="diffcam", target=3, layer=layer, references=references)
+
+
+def test_of_several_banks_the_layers_own_is_taken(digits, digit, monkeypatch):
+    bank = banks_of(digits)[0]
+    layer = next(each for each in digits.layers if each.name != bank.layer)
+    features = np.zeros((20, layer.num_channels), np.float16)
+    features[:, 0] = np.arange(20)
+    other = replace(
+        bank,
+        name="other",
+        features=features,
+        labels=np.arange(20, dtype=np.int32) % 10,
+        ids=np.arange(20, dtype=np.uint64),
+        layer=layer.name,
+    )
+    monkeypatch.setattr(explaining, "banks_of", lambda model: (bank, other))
+    basis = xc.prepare(digits, digit, method="diffcam", target=3, layer=layer.name)
+    assert basis.provenance.contrast.reference_set == "other/all-but-3"
+
+
+def test_banks_of_other_classes_are_not_looked_up(digits, digit, monkeypatch):
+    """Their labels count other classes: the model's index 3 names none of them."""
+    foreign = replace(banks_of(digits)[0], is_aligned=False)
+    monkeypatch.setattr(explaining, "banks_of", lambda model: (foreign,))
+    with pytest.raises(BankError, match="'digits' has no reference bank; pass a reference set"):
+        xc.prepare(digits, digit, method="diffcam", target=3)
+
+
+def test_classes_for_another_method_are_not_recorded_beside_a_set(digits, digit):
+    bases = xc.prepare_many(
+        digits,
+        digit,
+        ["finer-grad-cam", "diffcam"],
+        target=3,
+        references=(8,),
+        reference_set=xc.reference_set("digits/5"),
+    )
+    assert bases["finer-grad-cam"].provenance.contrast == Contrast(3, (8,))
+    assert bases["diffcam"].provenance.contrast == Contrast(3, (), "digits/5")
 
 
 def test_own_class_can_be_compared_with(digits, digit):

@@ -1,17 +1,23 @@
 """Evidence that is kept: what is asked twice is computed once, and nothing is mixed up."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from torch import nn
 
 import explain_core as xc
-from explain_core.memory import BoundedMemory
+from explain_core.methods import store as store_module
 from explain_core.methods.evidence import gather_class_evidence
 from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
-from tests.oracles.nets import TinyNet, picture, preprocessing, reference_set, wrap
+from explain_core.references.spectrum import spectrum_of
+from tests.oracles.nets import (
+    TinyNet,
+    picture,
+    preprocessing,
+    reference_features,
+    reference_set,
+    wrap,
+)
 
 CAMS = tuple(name for name, method in xc.METHODS.items() if method.evidence == "classes")
 ALL = tuple(xc.METHODS)
@@ -156,6 +162,88 @@ def test_clean_and_noisy_gradients_are_not_mixed_up(model, image):
     assert (noisy.clean, noisy.mean is None) == (None, False)
 
 
+# ---- spectra of reference sets ----------------------------------------------------------------
+
+
+@pytest.fixture
+def spectra(monkeypatch):
+    """Give the list of sets whose spectrum was computed."""
+    computed = []
+
+    def counted(references):
+        computed.append(references)
+        return spectrum_of(references)
+
+    monkeypatch.setattr(store_module, "spectrum_of", counted)
+    return computed
+
+
+def other_set(model, **values):
+    return reference_set(model, reference_features(12, 8, seed=1).astype(np.float32), **values)
+
+
+def test_a_spectrum_is_computed_once_for_all_pictures(model, spectra):
+    store = EvidenceStore()
+    for seed in range(3):
+        ask(store, model, picture(seed=seed), ["diffcam"])
+    assert len(spectra) == 1
+
+
+def test_sets_of_one_key_but_other_pictures_are_not_mixed_up(model, image):
+    store = EvidenceStore()
+    ask(store, model, image)
+    assert_same_as_without_a_store(store, model, image, reference_set=other_set(model))
+
+
+def test_sets_of_the_same_pictures_preprocessed_otherwise_are_not_mixed_up(model, image):
+    """Neither the weights nor the pictures' ids tell them apart."""
+    store = EvidenceStore()
+    ids = np.arange(12, dtype=np.uint64)
+    ask(store, model, image, reference_set=reference_set(model, ids=ids))
+    assert_same_as_without_a_store(store, model, image, reference_set=other_set(model, ids=ids))
+
+
+def test_a_set_under_another_key_is_known(model, image, spectra):
+    store = EvidenceStore()
+    ask(store, model, image)
+    bases = ask(store, model, image, reference_set=reference_set(model, key="renamed"))
+    assert bases["diffcam"].provenance.contrast.reference_set == "renamed"
+    assert len(spectra) == 1
+
+
+def test_a_set_without_the_picture_is_not_mixed_up_with_the_whole(model, image, spectra):
+    store = EvidenceStore()
+    own = model.pooled(model.preprocess(image), "stage2").numpy()
+    features = np.vstack([reference_features(12, 8).astype(np.float32), own])
+    references = reference_set(model, features)
+    ask(store, model, picture(seed=1), reference_set=references)
+    assert_same_as_without_a_store(store, model, image, reference_set=references)
+    assert [len(each.features) for each in spectra] == [13, 12, 12]
+
+
+def test_spectra_count_towards_the_bound(model):
+    store = EvidenceStore()
+    spectrum = store.spectrum(reference_set(model))
+    arrays = (spectrum.mean, spectrum.eigenvalues, spectrum.left)
+    assert store.num_bytes == sum(array.nbytes for array in arrays) > 0
+
+
+def test_spectra_and_evidence_share_one_bound(model, image):
+    one = EvidenceStore()
+    ask(one, model, image, ["diffcam"])
+    store = EvidenceStore(max_bytes=one.num_bytes)
+    for seed in range(4):
+        features = reference_features(12, 8, seed).astype(np.float32)
+        ask(
+            store,
+            model,
+            picture(seed=seed),
+            ["diffcam"],
+            reference_set=reference_set(model, features),
+        )
+        assert store.num_bytes <= one.num_bytes
+
+
 # ---- the bound --------------------------------------------------------------------------------
 
 
@@ -182,47 +270,6 @@ def test_bound_is_kept(model):
         ask(store, model, picture(seed=seed), parameters={"num_samples": 2})
         sizes.append(store.num_bytes)
     assert one.num_bytes <= max(sizes) <= 3 * one.num_bytes
-
-
-def test_what_was_used_last_is_kept():
-    memory = BoundedMemory(max_bytes=2 * 80)
-    memory.put("first", np.zeros(10))
-    memory.put("second", np.zeros(10))
-    memory.get("first")
-    memory.put("third", np.zeros(10))
-    assert memory.get("first") is not None
-
-
-def test_what_was_unused_longest_is_dropped():
-    memory = BoundedMemory(max_bytes=2 * 80)
-    memory.put("first", np.zeros(10))
-    memory.put("second", np.zeros(10))
-    memory.get("first")
-    memory.put("third", np.zeros(10))
-    assert memory.get("second") is None
-
-
-def test_what_is_put_again_counts_once():
-    memory = BoundedMemory(max_bytes=1000)
-    memory.put("same", np.zeros(10))
-    memory.put("same", np.zeros(20))
-    assert memory.num_bytes == 160
-
-
-def test_eight_threads_keep_the_bound():
-    memory = BoundedMemory(max_bytes=5 * 80)
-
-    def work(seed):
-        rng = np.random.default_rng(seed)
-        for _ in range(200):
-            key = int(rng.integers(20))
-            kept = memory.get(key)
-            assert kept is None or kept[0] == key
-            memory.put(key, np.full(10, float(key)))
-            assert memory.num_bytes <= 5 * 80
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, range(8)))
 
 
 def test_evidence_too_large_to_keep_is_given_all_the_same(model, image):

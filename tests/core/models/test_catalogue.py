@@ -67,6 +67,27 @@ def test_every_key(folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("output", ["none", "softmax"])
+def test_an_output_is_kept(folder: Path, output: str) -> None:
+    lines = f'[moco]\narchitecture = "torchvision/resnet50"\noutput = "{output}"'
+    assert read(folder, lines)["moco"].output == output
+
+
+def test_a_classifier_is_the_default(folder: Path) -> None:
+    assert read(folder, '[a]\narchitecture = "torchvision/resnet50"')["a"].output == "softmax"
+
+
+@pytest.mark.parametrize("output", ['"sigmoid"', '"None"', '""', "3", "false", '["none"]'])
+def test_another_output_is_refused(folder: Path, output: str) -> None:
+    with pytest.raises(ModelError, match=r"models\.toml, 'a': output must be "):
+        read(folder, f'[a]\narchitecture = "torchvision/resnet50"\noutput = {output}')
+
+
+def test_classes_without_a_classifier_are_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match=r"'a': output = \"none\" takes the classifier off, so"):
+        read(folder, '[a]\nclasses = ["wren"]\noutput = "none"')
+
+
 def test_weights_are_enough_for_a_published_name(folder: Path) -> None:
     catalogue = read(folder, '["torchvision/resnet50"]\nweights = "w.safetensors"')
     assert catalogue == {
@@ -223,9 +244,10 @@ def test_the_example_without_its_marks_is_valid(folder: Path) -> None:
     lines = (REPO / "models.toml.example").read_text("utf-8").splitlines()
     code = [line.removeprefix("# ") for line in lines if line.startswith("# [") or " = " in line]
     (folder / "weights").mkdir()
-    for name in ("resnet50-11ad3fa6.pth", "birds.safetensors", "wrens.pth"):
+    for name in ("resnet50-11ad3fa6.pth", "birds.safetensors", "moco_v2_800ep.pth", "wrens.pth"):
         (folder / "weights" / name).write_bytes(b"")
     (folder / "weights" / "birds.txt").write_text("wren\n")
     catalogue = read(folder, "\n".join(code))
-    assert list(catalogue) == ["torchvision/resnet50", "birds", "wrens"]
+    assert list(catalogue) == ["torchvision/resnet50", "birds", "moco", "wrens"]
+    assert catalogue["moco"].output == "none"
     assert catalogue["wrens"].classes == ("house wren", "marsh wren", "winter wren")

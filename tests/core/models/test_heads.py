@@ -1,4 +1,4 @@
-"""The weight vector of each class, as read off the head."""
+"""Heads: the weight vector of each class, and networks that lose theirs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 import explain_core as xc
-from explain_core.models.heads import class_weights, classifier
+from explain_core.models.heads import class_weights, classifier, take_head_off_
 
 
 def test_linear_heads_weights_are_its_rows() -> None:
@@ -73,3 +73,21 @@ def test_a_3x3_convolution_is_no_head() -> None:
 
 def test_no_weights_without_a_head() -> None:
     assert class_weights(nn.Sequential(nn.ReLU()), 5) is None
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head"),
+    [
+        ("resnet18", "fc"),
+        ("squeezenet1_1", "classifier"),
+        ("vit_b_32", "heads"),
+        ("swin_t", "head"),
+    ],
+)
+def test_the_part_that_holds_the_head_is_taken_off(architecture: str, head: str) -> None:
+    with torch.device("meta"):
+        network = torchvision.models.get_model(architecture, weights=None)
+    parts = [name for name, _ in network.named_children()]
+    assert take_head_off_(network) == head
+    assert isinstance(getattr(network, head), nn.Identity)
+    assert [name for name, _ in network.named_children()] == parts

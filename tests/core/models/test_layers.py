@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import explain_core as xc
 from explain_core.errors import ModelError
 from explain_core.images.reading import image_from_pixels
-from explain_core.models.layers import Layer, find_layer, find_layers
+from explain_core.models.layers import Layer, _token_grid, find_layer, find_layers
 from explain_core.models.model import Model, build_model
 from explain_core.models.preprocessing import Preprocessing
 
@@ -291,6 +291,36 @@ class Tokens(nn.Module):
 def test_prefix_tokens_are_counted(num_prefix: int) -> None:
     layers = find_layers(Tokens(num_prefix).eval(), torch.zeros(1, 3, 40, 40))
     assert layers[-1] == Layer("blocks", 6, (5, 5), "tokens", num_prefix)
+
+
+@pytest.mark.parametrize("size", [(40, 24), (24, 40), (64, 32), (16, 80)], ids=str)
+@pytest.mark.parametrize("num_prefix", [0, 1, 5])
+def test_tokens_of_pictures_that_are_not_square(num_prefix: int, size: tuple[int, int]) -> None:
+    layers = find_layers(Tokens(num_prefix).eval(), torch.zeros(1, 3, *size))
+    assert layers[-1] == Layer("blocks", 6, (size[0] // 8, size[1] // 8), "tokens", num_prefix)
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "size", "grid"),
+    [
+        (197, (224, 224), (14, 14)),  # ViT-B/16
+        (50, (224, 224), (7, 7)),  # ViT-B/32
+        (198, (224, 224), (14, 14)),  # DeiT with a distillation token
+        (201, (224, 224), (14, 14)),  # with four registers
+        (257, (224, 224), (16, 16)),  # DINOv2
+        (1374, (518, 518), (37, 37)),  # DINOv2 with registers
+        (577, (384, 384), (24, 24)),
+        (2049, (512, 1024), (32, 64)),
+        (36, (20, 28), (5, 7)),  # also 6 x 6
+        (100, (95, 111), (9, 11)),  # patches of 10 x 10; also 10 x 10 of them
+        (1000, (224, 224), None),
+        (3, (224, 224), None),
+    ],
+)
+def test_the_grid_of_tokens_has_the_pictures_aspect(
+    num_tokens: int, size: tuple[int, int], grid: tuple[int, int] | None
+) -> None:
+    assert _token_grid(num_tokens, size) == grid
 
 
 def test_a_transformers_dead_last_block_is_not_the_default() -> None:

@@ -151,6 +151,25 @@ def test_a_chosen_layer_is_the_default() -> None:
     assert xc.wrap_model(network(), layer="0", preprocessing=PREPROCESSING).layer == "0"
 
 
+class DeadEnd(nn.Module):
+    """Run a layer whose maps nobody reads, after the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = network()[:5]
+        self.head = network()[5:]
+        self.dead = nn.Conv2d(9, 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.body(x)
+        self.dead(maps)
+        return self.head(maps)
+
+
+def test_a_layer_that_nobody_reads_is_not_the_default() -> None:
+    assert xc.wrap_model(DeadEnd(), preprocessing=PREPROCESSING).layer == "body"
+
+
 # ---- layers and classes --------------------------------------------------------------------
 
 

@@ -1,0 +1,112 @@
+"""What varies within a class: its pictures by how far they lie from it, each with its own map."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from components import caching
+from components.map_strip import StripMap, map_strip, strip_legend
+from components.question_picker import Question
+from components.reference_builder import Place
+from components.wording import short
+from explain_core import Image, ReferenceSet, render
+from explain_core.references.bank import Bank
+from explain_core.types import Array
+
+_NUM_SHOWN = 8
+
+
+def show_varying(place: Place, question: Question, lam: float) -> None:
+    """Rank the class's pictures by their distance from it, and show each one's DiffCAM map.
+
+    Args:
+        lam: of the maps, as the viewer's slider stands.
+    """
+    references, target = question.reference_set, question.target
+    if references is None or target is None:
+        return
+    name = short(place.model.classes[target])
+    st.subheader(f"Which pictures of {name} are unlike the others?", anchor=False)
+    source = _with_pictures(place, target)
+    if source is None:
+        st.info(
+            "The bank holds features only, no pictures. A bank built with `--images` on this "
+            "machine shows its pictures here, with a map for each.",
+            icon=":material/info:",
+        )
+        return
+    candidates = source.reference_set((target,))
+    distance = _distances(candidates, references)
+    order = np.argsort(-distance, kind="stable")
+    with st.spinner("Maps of the class's pictures …"):
+        st.markdown(f"**Farthest from the class** — its strange ones, of {len(order):,}")
+        _strip(place, source, references, target, lam, candidates, distance, order, "strange")
+        st.markdown("**Nearest to the class** — its typical ones")
+        _strip(place, source, references, target, lam, candidates, distance, order[::-1], "typical")
+    strip_legend()
+    st.caption(
+        f"Pictures of the bank “{source.name}”, ranked by the Euclidean distance of their features "
+        f"from the mean of {len(references.features):,} pictures of {name}. Each map is DiffCAM "
+        "against those, the picture itself left out, at the λ set above."
+    )
+
+
+def _with_pictures(place: Place, target: int) -> Bank | None:
+    """Return the first of the model's banks with pictures of a class; the chosen one first."""
+    banks = sorted(caching.banks_of(place.model), key=lambda bank: bank is not place.bank)
+    for bank in banks:
+        if bank.is_aligned and bank.layer == place.layer and bank.counts()[target]:
+            first = int(bank.reference_set((target,)).ids[0])
+            if bank.picture(first) is not None:
+                return bank
+    return None
+
+
+def _distances(candidates: ReferenceSet, references: ReferenceSet) -> Array:
+    mean = references.features.mean(axis=0, dtype=np.float64)
+    distance: Array = np.linalg.norm(candidates.features - mean, axis=1)
+    return distance
+
+
+def _strip(
+    place: Place,
+    source: Bank,
+    references: ReferenceSet,
+    target: int,
+    lam: float,
+    candidates: ReferenceSet,
+    distance: Array,
+    order: Array,
+    key: str,
+) -> None:
+    shown = []
+    for row in order[:_NUM_SHOWN]:
+        picture = source.picture(int(candidates.ids[row]))
+        if picture is None:
+            continue
+        shown.append(_mapped(place, picture, references, target, lam, f"{distance[row]:.2f}"))
+    map_strip(shown, f"varying-{key}")
+
+
+def _mapped(
+    place: Place,
+    picture: Image,
+    references: ReferenceSet,
+    target: int,
+    lam: float,
+    text: str,
+) -> StripMap:
+    basis = caching.basis_of(
+        place.model,
+        picture,
+        "diffcam",
+        target=target,
+        references=(),
+        reference_set=references,
+        layer=place.layer,
+        parameters={},
+        progress=lambda share: None,
+    )
+    smap = render(basis, signed=True, lam=lam)
+    return StripMap(caching.seen_by(place.model, picture), smap.values, text)

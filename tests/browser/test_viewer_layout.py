@@ -1,0 +1,148 @@
+"""The live viewer in Chromium: panels in narrow windows, contrast, and screen readers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from explain_core import METHODS
+from tests.browser.viewing import SHOWN, choose_methods, viewer
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Dashboard
+
+# ---- layout ---------------------------------------------------------------------------------
+
+
+PANELS = {
+    1: ["diffcam"],
+    2: ["diffcam", "finer-grad-cam"],
+    4: SHOWN,
+    8: [*SHOWN, "layer-cam", "finer-layer-cam", "vanilla-gradient", "smooth-grad"],
+}
+
+
+@pytest.mark.parametrize("count", PANELS)
+def test_panels_fit_side_by_side(open_window: Callable[..., Dashboard], count: int) -> None:
+    window = open_window()
+    window.expect_panels(4)
+    choose_methods(window, PANELS[count])
+    for width, height in ((1280, 900), (1920, 1080)):
+        window.page.set_viewport_size({"width": width, "height": height})
+        window.page.wait_for_timeout(300)
+        boxes = [window.panel(method).locator(".stage").bounding_box() for method in PANELS[count]]
+        assert {round(box["width"]) for box in boxes} == {round(boxes[0]["width"])}
+        assert min(box["width"] for box in boxes) >= 180
+        assert max(box["x"] + box["width"] for box in boxes) <= width - 10
+        assert max(box["height"] for box in boxes) <= height - 150
+        rows = {round(box["y"]) for box in boxes}
+        assert len(rows) <= (1 if count <= 4 else 2)
+        out = window.page.get_by_test_id("stMain").evaluate(
+            "each => each.scrollWidth - each.clientWidth"
+        )
+        assert out <= 1
+
+
+CONTRAST = """element => {
+  const parse = (text) => {
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = text;
+    context.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data;
+    return { rgb: [r, g, b], a: a / 255 };
+  };
+  let ground = [255, 255, 255];
+  let alpha = 1;
+  for (let at = element; at; at = at.parentElement ?? at.getRootNode().host ?? null) {
+    alpha *= Number(getComputedStyle(at).opacity);
+  }
+  for (let at = element; at; at = at.parentElement ?? at.getRootNode().host ?? null) {
+    const { rgb, a } = parse(getComputedStyle(at).backgroundColor);
+    if (a === 1) { ground = rgb; break; }
+  }
+  const text = parse(getComputedStyle(element).color);
+  const share = alpha * text.a;
+  const mixed = text.rgb.map((each, i) => share * each + (1 - share) * ground[i]);
+  const light = (rgb) => rgb.map((each) => {
+    const s = each / 255;
+    return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
+  }).reduce((sum, each, i) => sum + each * [0.2126, 0.7152, 0.0722][i], 0);
+  const [low, high] = [light(mixed), light(ground)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_the_ground(
+    open_window: Callable[..., Dashboard], scheme: str
+) -> None:
+    window = open_window(scheme=scheme)
+    window.expect_panels(4)
+    weak = {}
+    for part in (
+        ".legend .row:nth-of-type(2) span",
+        ".legend .row:last-child span",
+        ".foot",
+        ".subtitle",
+        "figcaption strong",
+        ".tools button",
+        ".buttons button",
+        ".controls .name",
+        ".controls .value",
+        ".choice legend",
+        ".choice input:checked + span",
+        ".choice input:not(:checked) + span",
+        ".looks select",
+    ):
+        contrast = window.page.locator(f".viewer {part}").first.evaluate(CONTRAST)
+        if contrast < 4.5:
+            weak[part] = round(contrast, 2)
+    assert weak == {}
+
+
+# ---- screen readers -------------------------------------------------------------------------
+
+
+def test_every_control_has_a_name(same_window: Dashboard) -> None:
+    same_window.page.get_by_role("button", name="Swipe two").click()
+    nameless = viewer(same_window).evaluate(
+        """root => [...root.querySelectorAll("input, select, button")].filter((each) => {
+          const label = [...each.labels].map((one) => one.textContent).join("");
+          return !(each.getAttribute("aria-label") || label || each.textContent).trim();
+        }).map((each) => each.outerHTML)"""
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize("name", ["Drawing", "Scale", "Evidence", "View"])
+def test_choices_are_named_groups(same_window: Dashboard, name: str) -> None:
+    expect(same_window.page.get_by_role("group", name=name, exact=True)).to_be_visible()
+
+
+def test_a_map_says_what_it_shows(same_window: Dashboard) -> None:
+    for method in SHOWN:
+        stage = same_window.panel(method).locator(".stage")
+        expect(stage).to_have_attribute("aria-label", re.compile(METHODS[method].title[:4]))
+        expect(stage).to_have_attribute("aria-label", re.compile("values up to"))
+
+
+def test_a_legend_is_read_out(same_window: Dashboard) -> None:
+    legend = same_window.panel("diffcam").locator(".legend")
+    expect(legend).to_have_attribute("aria-label", re.compile(r"Colours from 0, none, to .+ scale"))
+
+
+def test_the_sliders_are_a_named_group_with_values_in_words(same_window: Dashboard) -> None:
+    group = same_window.page.get_by_role("group", name="Sliders")
+    expect(group).to_be_visible()
+    expect(same_window.slider("lam")).to_have_attribute("aria-valuetext", "10⁻³")
+
+
+def test_panels_can_be_reached_by_tab(same_window: Dashboard) -> None:
+    for method in SHOWN:
+        expect(same_window.panel(method).locator(".stage")).to_have_attribute("tabindex", "0")

@@ -1,0 +1,93 @@
+"""Bounded memories: what was used last stays, and the bound holds."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from explain_core.memory import BoundedMemory
+from explain_core.types import GroupStatistics
+
+
+def test_what_was_used_last_is_kept():
+    memory = BoundedMemory(max_bytes=2 * 80)
+    memory.put("first", np.zeros(10))
+    memory.put("second", np.zeros(10))
+    memory.get("first")
+    memory.put("third", np.zeros(10))
+    assert memory.get("first") is not None
+
+
+def test_what_was_unused_longest_is_dropped():
+    memory = BoundedMemory(max_bytes=2 * 80)
+    memory.put("first", np.zeros(10))
+    memory.put("second", np.zeros(10))
+    memory.get("first")
+    memory.put("third", np.zeros(10))
+    assert memory.get("second") is None
+
+
+def test_what_is_put_again_counts_once():
+    memory = BoundedMemory(max_bytes=1000)
+    memory.put("same", np.zeros(10))
+    memory.put("same", np.zeros(20))
+    assert memory.num_bytes == 160
+
+
+def test_eight_threads_keep_the_bound():
+    memory = BoundedMemory(max_bytes=5 * 80)
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(200):
+            key = int(rng.integers(20))
+            kept = memory.get(key)
+            assert kept is None or kept[0] == key
+            memory.put(key, np.full(10, float(key)))
+            assert memory.num_bytes <= 5 * 80
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+
+def test_what_was_never_put_is_not_there():
+    assert BoundedMemory(max_bytes=10).get("nothing") is None
+
+
+def test_a_value_larger_than_the_bound_is_not_kept():
+    memory = BoundedMemory(max_bytes=79)
+    memory.put("large", np.zeros(10))
+    assert (memory.get("large"), memory.num_bytes) == (None, 0)
+
+
+def test_a_value_as_large_as_the_bound_is_kept():
+    memory = BoundedMemory(max_bytes=80)
+    memory.put("large", np.zeros(10))
+    assert memory.num_bytes == 80
+
+
+@dataclass(frozen=True)
+class Pair:
+    first: np.ndarray
+    second: object
+    name: str = "not counted"
+
+
+@pytest.mark.parametrize(
+    ("value", "num_bytes"),
+    [
+        (np.zeros(3, np.float16), 6),
+        (b"12345", 5),
+        (Pair(np.zeros(2), np.zeros(4, np.uint8)), 20),
+        (Pair(np.zeros(2), MappingProxyType({1: np.zeros(1), 2: np.zeros(2)})), 40),
+        (Pair(np.zeros(2), None), 16),
+        (GroupStatistics(9, np.zeros(3), np.zeros((3, 3))), 96),
+    ],
+    ids=["array", "bytes", "object", "mapping", "nothing", "statistics"],
+)
+def test_bytes_are_those_of_the_arrays_inside(value, num_bytes):
+    memory = BoundedMemory()
+    memory.put("value", value)
+    assert memory.num_bytes == num_bytes
