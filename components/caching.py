@@ -34,6 +34,7 @@ Value = TypeVar("Value")
 MAX_MODELS = 4
 MAX_PLANES = 8
 MAX_WHOLE = 20_000
+MAX_BANK_SETS_BYTES = 2**30
 
 
 @dataclass(eq=False)
@@ -163,6 +164,39 @@ def basis_of(
         )[method]
 
     return _kept(memory, memory.bases, key, prepare)
+
+
+@st.cache_resource(show_spinner=False)
+def _bank_sets() -> BoundedMemory[ReferenceSet]:
+    """Return the sets of whole classes that any session took from a bank."""
+    return BoundedMemory(MAX_BANK_SETS_BYTES)
+
+
+def bank_set(bank: Bank, classes: tuple[int, ...]) -> ReferenceSet:
+    """Return the examples of some classes of a bank, shared by all sessions.
+
+    Raises:
+        BankError: the bank has no example of one of them.
+    """
+    return _from_bank(bank, classes, lambda: bank.reference_set(classes))
+
+
+def all_but(bank: Bank, target: int) -> ReferenceSet:
+    """Return the examples of every class of a bank but one, shared by all sessions.
+
+    Raises:
+        BankError: there is no other class.
+    """
+    return _from_bank(bank, target, lambda: bank.all_but(target))
+
+
+def _from_bank(bank: Bank, which: Hashable, make: Callable[[], ReferenceSet]) -> ReferenceSet:
+    key = (bank.name, bank.fingerprint, len(bank), which)
+    kept = _bank_sets().get(key)
+    if kept is None:
+        kept = make()
+        _bank_sets().put(key, kept)
+    return kept
 
 
 def alternative_to(references: ReferenceSet, bank: Bank | None) -> ReferenceSet | None:

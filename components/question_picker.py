@@ -14,6 +14,7 @@ from components.reference_builder import Place
 from components.reference_picker import reference_picker
 from components.wording import minus, percent, short
 from explain_core import BankError, Image, Model, ReferenceSet, similar_classes
+from explain_core.references.bank import MAX_COMPARED_CLASSES
 from explain_core.references.similar import SimilarBy, SimilarClass
 from explain_core.types import Array
 
@@ -193,12 +194,14 @@ def _reference_set(
     if bank is None or not bank.is_aligned:
         return None
     try:
-        if kind == "why is":
-            feature = caching.feature_of(place.model, image, bank.layer, bank.pooling)
-            return bank.others(target, feature)
         if kind == "what varies":
-            return bank.reference_set((target,))
-        return bank.reference_set(references) if references else None
+            return caching.bank_set(bank, (target,))
+        if kind == "why not":
+            return caching.bank_set(bank, tuple(sorted(references))) if references else None
+        if np.count_nonzero(np.delete(bank.counts(), target)) <= MAX_COMPARED_CLASSES:
+            return caching.all_but(bank, target)
+        feature = caching.feature_of(place.model, image, bank.layer, bank.pooling)
+        return bank.others(target, feature)
     except BankError:
         return None
 

@@ -138,7 +138,7 @@ def _from_classes(place: Place) -> tuple[str, Callable[[], Made]] | None:
     st.caption(f"{count:,} pictures of the bank “{bank.name}”.")
 
     def run() -> Made:
-        references = bank.reference_set(tuple(classes))
+        references = caching.bank_set(bank, tuple(classes))
         return Made(references, name, f"bank “{bank.name}”: {name}", {})
 
     return name, run

@@ -36,7 +36,7 @@ def show_varying(place: Place, question: Question, lam: float) -> None:
             icon=":material/info:",
         )
         return
-    candidates = source.reference_set((target,))
+    candidates = caching.bank_set(source, (target,))
     distance = _distances(candidates, references)
     order = np.argsort(-distance, kind="stable")
     with st.spinner("Maps of the class's pictures …"):
@@ -57,7 +57,7 @@ def _with_pictures(place: Place, target: int) -> Bank | None:
     banks = sorted(caching.banks_of(place.model), key=lambda bank: bank is not place.bank)
     for bank in banks:
         if bank.is_aligned and bank.layer == place.layer and bank.counts()[target]:
-            first = int(bank.reference_set((target,)).ids[0])
+            first = int(caching.bank_set(bank, (target,)).ids[0])
             if bank.picture(first) is not None:
                 return bank
     return None

@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
-from explain_core.errors import InputError
+from explain_core.errors import ImageError, InputError
+from explain_core.images.reading import MAX_PIXELS
 from explain_core.types import Geometry, Image
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -100,11 +101,20 @@ def to_pixels(preprocessing: Preprocessing, image: Image) -> Tensor:
 
     Returns:
         (1, C, H, W) float32 in [0, 1], on the CPU. Outside the picture: the border's colour.
+
+    Raises:
+        ImageError: a strip so narrow that its shorter side, scaled up, makes the longer endless.
     """
     where = geometry(preprocessing, image.size)
+    rows, columns = _resized(preprocessing, image.size)
+    if rows * columns > MAX_PIXELS:
+        raise ImageError(
+            f"a picture of {image.size[0]} x {image.size[1]} pixels is too narrow to be scaled to "
+            "the network's input; cut it to a usual shape"
+        )
     resized = transforms.resize(
         _as_tensor(image),
-        list(_resized(preprocessing, image.size)),
+        [rows, columns],
         interpolation=InterpolationMode(preprocessing.interpolation),
         antialias=True,
     )

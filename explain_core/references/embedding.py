@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from explain_core.errors import ImageError
-from explain_core.images.reading import MAX_PIXELS, read_image
+from explain_core.images.reading import read_image
 from explain_core.images.thumbnails import thumbnail
 from explain_core.models import preprocessing as prep
 from explain_core.models.device import batch_size, halve_on_out_of_memory
@@ -187,20 +187,7 @@ def _read(model: Model, item: Item) -> _Read | tuple[str, str]:
     """Return a picture ready for the network, or its path and why it was refused."""
     try:
         image = read_image(item.content)
-        _require_room(model, image)
+        pixels = prep.to_pixels(model.preprocessing, image)
     except ImageError as error:
         return item.path, str(error).replace(f"'{item.content!s}'", f"'{item.path}'")
-    return _Read(
-        item, prep.to_pixels(model.preprocessing, image), picture_id(image), thumbnail(image)
-    )
-
-
-def _require_room(model: Model, image: Image) -> None:
-    """Refuse a strip so narrow that its shorter side, scaled up, makes the longer one endless."""
-    scale = prep.geometry(model.preprocessing, image.size).scale
-    rows, columns = (side * by for side, by in zip(image.size, scale, strict=True))
-    if rows * columns > MAX_PIXELS:
-        raise ImageError(
-            f"a picture of {image.size[0]} x {image.size[1]} pixels is too narrow to be scaled to "
-            "the network's input; cut it to a usual shape"
-        )
+    return _Read(item, pixels, picture_id(image), thumbnail(image))

@@ -126,3 +126,97 @@ def prediction(at: AppTest) -> str:
     """Return the class that the page says the model says."""
     (name,) = re.findall(r"The model says (.+?)\*\*", texts(at))
     return name
+
+
+# ---- reference sets ------------------------------------------------------------------------
+
+
+def open_references() -> AppTest:
+    """Start a session and go to the References page."""
+    return show_page(open_app(), "references")
+
+
+def show_page(at: AppTest, name: str) -> AppTest:
+    """Go to a page of this session."""
+    at.switch_page(f"pages/{name}.py")
+    return run(at)
+
+
+def button(at: AppTest, label: str) -> Any:
+    """Return the one button with this label."""
+    (found,) = [each for each in at.button if each.label == label]
+    return found
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    """Press the one button with this label."""
+    button(at, label).click()
+    return run(at)
+
+
+def kept_sets(at: AppTest) -> dict[str, Any]:
+    """Return the session's reference sets by name, of whatever model."""
+    return dict(at.session_state["kept-sets"]) if "kept-sets" in at.session_state else {}
+
+
+def make_by(at: AppTest, way: str) -> AppTest:
+    """Choose how a set is made."""
+    keyed(at.button_group, "make-by").set_value(way)
+    return run(at)
+
+
+def add_set(at: AppTest, name: str = "") -> AppTest:
+    """Give a name, if any, and press the button."""
+    if name:
+        keyed(at.text_input, "set-name").set_value(name)
+    return press(at, "Add the set")
+
+
+def add_classes(at: AppTest, classes: list[int], name: str = "", *, inverted: bool = False) -> None:
+    """Make a set of classes of the bank."""
+    make_by(at, "Classes")
+    keyed(at.multiselect, "set-classes").set_value(classes)
+    keyed(at.toggle, "set-all-but").set_value(inverted)
+    run(at)
+    add_set(at, name)
+
+
+def give_files(at: AppTest, files: dict[str, bytes]) -> AppTest:
+    """Upload files that a set is to be made of."""
+    make_by(at, "Uploads")
+    given = [(name, content, "application/octet-stream") for name, content in files.items()]
+    keyed(at.file_uploader, "set-upload").set_value(given)
+    return run(at)
+
+
+def add_files(at: AppTest, files: dict[str, bytes], name: str = "") -> AppTest:
+    """Make a set of uploaded files."""
+    return add_set(give_files(at, files), name)
+
+
+def choose_in_plot(at: AppTest, rows: list[int]) -> AppTest:
+    """Draw a loop around these rows of the bank; AppTest itself knows no charts."""
+    make_by(at, "Plot")
+    (chart,) = [each.proto for each in at.get("plotly_chart") if "-plot-" in each.proto.id]
+    points = [{"customdata": row, "point_index": row} for row in rows]
+    states = at._tree.get_widget_states()
+    told = states.widgets.add()
+    told.id = chart.id
+    told.string_value = json.dumps(
+        {"selection": {"points": points, "point_indices": rows, "box": [], "lasso": []}}
+    )
+    at._run(states)
+    assert not at.exception, [error.message for error in at.exception]
+    return at
+
+
+def left_out(at: AppTest) -> dict[str, str]:
+    """Return the pictures that the page lists as left out, with the reasons."""
+    tables = [each.value for each in at.dataframe if "Why" in each.value]
+    assert len(tables) < 2
+    return dict(zip(tables[0]["Picture"], tables[0]["Why"], strict=True)) if tables else {}
+
+
+def errors(at: AppTest) -> str:
+    """Return the text of all error messages."""
+    return "\n".join(each.value for each in at.error)

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from torchvision.transforms._presets import ImageClassification
 from torchvision.transforms.v2 import InterpolationMode
 
-from explain_core.errors import InputError
+from explain_core.errors import ImageError, InputError
 from explain_core.images.reading import image_from_pixels
 from explain_core.models.preprocessing import Preprocessing, geometry, normalise, to_pixels
 from explain_core.types import Array
@@ -332,3 +332,9 @@ def test_bad_values_are_refused(values: dict[str, Any], message: str) -> None:
 def test_lists_become_tuples_so_that_it_can_be_a_key() -> None:
     given: dict[str, Any] = {"size": [32, 24], "mean": [0.5], "std": [0.5]}
     assert hash(Preprocessing(**given)) == hash(Preprocessing((32, 24), (0.5,), (0.5,)))
+
+
+def test_a_strip_that_scaling_would_make_endless_is_refused() -> None:
+    strip = image_from_pixels(np.zeros((1, 60_000), np.uint8))
+    with pytest.raises(ImageError, match="1 x 60000 pixels is too narrow"):
+        to_pixels(Preprocessing(size=(224, 224), resize_px=256), strip)
