@@ -20,7 +20,7 @@ from explain_core.images.thumbnails import thumbnail
 from explain_core.models import preprocessing as prep
 from explain_core.models.device import batch_size, halve_on_out_of_memory
 from explain_core.models.model import Model
-from explain_core.types import Array, Image, Pooling, picture_id, read_only
+from explain_core.types import Array, Pooling, picture_id, read_only
 
 _MAX_READERS = 16
 _MAX_BATCH = 256
