@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -308,6 +309,17 @@ def message_of(key: Hashable, make: Callable[[], bytes]) -> bytes:
     """Return the viewer's message for a set of bases, made once."""
     memory = session_memory()
     return _kept(memory, memory.messages, key, make)
+
+
+@contextmanager
+def counted_passes() -> Iterator[None]:
+    """Add the network's passes inside the block to this session's."""
+    memory = session_memory()
+    with count_passes() as counter:
+        try:
+            yield
+        finally:
+            memory.passes += counter.passes
 
 
 def _kept(

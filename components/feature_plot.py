@@ -66,8 +66,9 @@ def feature_plot(model: Model, bank: Bank, image: Image | None) -> Array:
         )
     figure.update_layout(
         height=_HEIGHT_PX,
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        margin={"l": 0, "r": 0, "t": 32, "b": 0},
         dragmode="lasso",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8a949e", "activecolor": "#2f87bd"},
         legend={"itemsizing": "constant", "title": {"text": "Class"}},
         xaxis_title=f"first direction ({plane.explained[0]:.0%} of the variance)",
         yaxis_title=f"second ({plane.explained[1]:.0%})",
@@ -81,7 +82,7 @@ def feature_plot(model: Model, bank: Bank, image: Image | None) -> Array:
         alt="The bank's pictures as points in the plane of their two main directions",
     )
     rows = [point["customdata"] for point in event.selection.points if "customdata" in point]
-    flat = np.array([row[0] if isinstance(row, list) else row for row in rows], dtype=np.int64)
+    flat = np.unique([row[0] if isinstance(row, list) else row for row in rows]).astype(np.int64)
     shown = (
         f"{len(plane.rows):,} of {len(bank.features):,}"
         if (len(plane.rows) < len(bank.features))

@@ -31,18 +31,28 @@ def gallery(
     tiles: Sequence[Tile], key: str, on_remove: Callable[[int], None] | None = None
 ) -> None:
     """Show the tiles side by side; with `on_remove`, a button below each calls it with its id."""
-    with st.container(horizontal=True, key=key, gap="small"):
-        for tile in tiles:
+    with st.container(horizontal=True, key=f"gallery-{key}", gap="small"):
+        for index, tile in enumerate(tiles):
             with st.container(width=_TILE_PX, gap="xxsmall"):
                 if tile.picture is not None:
-                    st.image(tile.picture, width=_TILE_PX, alt=tile.text)
+                    st.image(
+                        tile.picture,
+                        width=_TILE_PX,
+                        alt=tile.text,
+                        output_format="PNG" if _is_png(tile.picture) else "auto",
+                    )
                 st.caption(tile.text)
                 if on_remove is not None:
                     st.button(
                         "Remove",
-                        key=f"{key}-remove-{tile.id}",
+                        key=f"{key}-remove-{index}-{tile.id}",
                         on_click=on_remove,
                         args=(tile.id,),
                         type="tertiary",
                         icon=":material/close:",
                     )
+
+
+def _is_png(picture: bytes | Array) -> bool:
+    """Return whether a picture is a PNG; Streamlit would make a JPEG of it, not of every depth."""
+    return isinstance(picture, bytes) and picture.startswith(b"\x89PNG")

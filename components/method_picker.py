@@ -6,7 +6,8 @@ import streamlit as st
 
 from components import caching, state
 from components.question_picker import Question
-from explain_core import METHODS, Model
+from components.reference_builder import Place
+from explain_core import METHODS
 
 _WITH_PICTURES = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
 _WITHOUT_PICTURES = ["finer-grad-cam", "finer-layer-cam", "grad-cam", "guided-absolute-grad"]
@@ -14,8 +15,9 @@ MAX_PANELS = 8
 _NO_CLASS = "left out until a class to compare with is chosen on the left."
 
 
-def method_picker(model: Model, question: Question, layer: str) -> list[str]:
+def method_picker(place: Place, question: Question) -> list[str]:
     """Show the methods and return the chosen ones that can answer the question."""
+    model = place.model
     methods = [name for name in METHODS if model.has_head or not METHODS[name].needs_class]
     default, kind = _WITH_PICTURES, "bank"
     if not caching.banks_of(model):
@@ -36,20 +38,22 @@ def method_picker(model: Model, question: Question, layer: str) -> list[str]:
         wrap=True,
         placeholder="Choose at least one method",
     )
-    unfit = {name: reason for name in chosen if (reason := _why_not(model, question, layer, name))}
+    if not chosen:
+        st.info("Choose at least one method above to see its map.", icon=":material/arrow_upward:")
+    unfit = {name: reason for name in chosen if (reason := _why_not(place, question, name))}
     for reason in dict.fromkeys(unfit.values()):
         names = ", ".join(METHODS[name].title for name, why in unfit.items() if why == reason)
         st.info(f"{names}: {reason}", icon=":material/info:")
     return [name for name in chosen if name not in unfit]
 
 
-def _why_not(model: Model, question: Question, layer: str, name: str) -> str | None:
+def _why_not(place: Place, question: Question, name: str) -> str | None:
     """Return why a method cannot answer the question; None if it can."""
     compares_with = METHODS[name].compares_with
     if compares_with == "classes":
         return _why_no_classes(question)
     if compares_with == "pictures":
-        return _why_no_pictures(model, question, layer)
+        return _why_no_pictures(place, question)
     return None
 
 
@@ -61,7 +65,8 @@ def _why_no_classes(question: Question) -> str | None:
     return None if question.references else _NO_CLASS
 
 
-def _why_no_pictures(model: Model, question: Question, layer: str) -> str | None:
+def _why_no_pictures(place: Place, question: Question) -> str | None:
+    model, layer = place.model, place.layer
     pictures = question.reference_set
     if pictures is not None and pictures.layer != layer:
         return (
@@ -79,4 +84,9 @@ def _why_no_pictures(model: Model, question: Question, layer: str) -> str | None
         )
     if question.kind == "why not" and not question.references:
         return _NO_CLASS
-    return "left out: the bank has no pictures of that class."
+    if place.bank is not None and not place.bank.is_aligned:
+        return (
+            f"left out: the bank “{place.bank.name}” holds other classes than {model.name}. Choose "
+            "another bank, or ask “How unlike”."
+        )
+    return "left out: the bank has no other pictures of that class."

@@ -16,6 +16,7 @@ h1 { font-size: 1.6rem !important; padding: 0.5rem 0 !important; }
 /* four questions side by side in the sidebar */
 [class*="st-key-question-"] button { padding: 0 0.3rem; min-width: 0; }
 [class*="st-key-question-"] button p { font-size: 0.82rem; }
+[class*="st-key-gallery-"] img { height: 96px; object-fit: contain; }
 h3 { font-size: 1.2rem !important; padding: 0.25rem 0 !important; }
 </style>
 """

@@ -16,7 +16,7 @@ from components.wording import minus, percent, short
 from explain_core import BankError, Image, Model, ReferenceSet, similar_classes
 from explain_core.references.bank import MAX_COMPARED_CLASSES
 from explain_core.references.similar import SimilarBy, SimilarClass
-from explain_core.types import Array
+from explain_core.types import Array, picture_id
 
 Kind = Literal["why is", "why not", "what varies", "how unlike"]
 
@@ -195,7 +195,8 @@ def _reference_set(
         return None
     try:
         if kind == "what varies":
-            return caching.bank_set(bank, (target,))
+            own = caching.bank_set(bank, (target,))
+            return own if (own.ids != picture_id(image)).any() else None
         if kind == "why not":
             return caching.bank_set(bank, tuple(sorted(references))) if references else None
         if np.count_nonzero(np.delete(bank.counts(), target)) <= MAX_COMPARED_CLASSES:
@@ -225,7 +226,7 @@ def _pictures(
 def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]) -> str:
     name = short(model.classes[target])
     if kind == "what varies":
-        return f"What sets this {name} apart from other pictures of {name}?"
+        return f"What sets this picture apart from other pictures of {name}?"
     if kind == "why is" or not references:
         return f"Why {name}?"
     rivals = [short(model.classes[index]) for index in references]

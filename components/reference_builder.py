@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import streamlit as st
@@ -15,7 +16,7 @@ from components.reference_upload import uploaded_set
 from components.wording import short
 from explain_core import ExplainError, Image, Model, ReferenceSet
 from explain_core.references.bank import Bank
-from explain_core.references.saving import load_set, saved_sets, sets_folder
+from explain_core.references.saving import broken_sets, load_set, saved_sets, sets_folder
 from explain_core.references.sets import difference, union
 from explain_core.types import picture_id
 
@@ -34,15 +35,14 @@ class Made:
 
     Attributes:
         references: the set.
-        name: suggested.
         about: how it was made.
-        thumbnails: of members that no bank holds.
+        thumbnails, titles: of members that no bank holds, by id.
     """
 
     references: ReferenceSet
-    name: str
     about: str
-    thumbnails: Mapping[int, bytes]
+    thumbnails: Mapping[int, bytes] = field(default_factory=dict)
+    titles: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,39 +73,64 @@ def reference_builder(place: Place) -> bool:
     )
     with shown_errors():
         make = _WAYS[way](place)
-        return _name_and_add(make) if make is not None else False
+        return _name_and_add(place.model, *make) if make is not None else False
     return False
 
 
-def _name_and_add(make: tuple[str, Callable[[], Made]]) -> bool:
+def _name_and_add(model: Model, suggested: str, make: Callable[[], Made]) -> bool:
     """Show name and button; make the set and keep it when the button is pressed."""
-    suggested, run = _as_name(make[0]), make[1]
+    suggested = _free_name(model, suggested)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
-            "Name", placeholder=suggested, key=state.of_sets("set-name"), width=320
+            "Name",
+            placeholder=suggested,
+            key=state.of_sets("set-name"),
+            persist_state="session",
+            width=320,
         )
         if not st.button("Add the set", type="primary", icon=":material/add:"):
             return False
+    state.note_left_out(None)
     try:
-        made = run()
-        state.keep_set(
-            state.KeptSet(name.strip() or suggested, made.references, made.about, made.thumbnails)
-        )
+        name = state.check_free(model, name.strip() or suggested)
+        made = make()
     except ExplainError as error:
         show_error(error)
         return False
+    state.keep_set(
+        state.KeptSet(
+            name,
+            replace(made.references, key=name),
+            made.about,
+            made.thumbnails,
+            made.titles,
+        )
+    )
     return True
+
+
+def _free_name(model: Model, text: str) -> str:
+    """Return a name that comes near to a text and that no set has."""
+    taken = state.kept_sets(model)
+    name = _as_name(text)
+    numbered = (f"{name[: _MAX_NAME - 4]} {number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
 def _as_name(text: str) -> str:
     """Return what a set may be called that comes nearest to a text."""
     allowed = "".join(each if each.isalnum() or each in "-_." else " " for each in text)
-    return " ".join(allowed.split()).strip(".")[:_MAX_NAME].strip()
+    return " ".join(allowed.split()).lstrip(". ")[:_MAX_NAME].rstrip(". ")
 
 
 def _needs_bank(place: Place) -> Bank | None:
     if place.bank is None:
         st.info(_NO_BANK, icon=":material/info:")
+    elif place.bank.layer != place.layer:
+        st.caption(
+            f":material/info: The bank knows its pictures at layer {place.bank.layer} only; chosen "
+            f"is {place.layer}. Sets of it answer questions at {place.bank.layer}."
+        )
     return place.bank
 
 
@@ -118,12 +143,15 @@ def _from_classes(place: Place) -> tuple[str, Callable[[], Made]] | None:
     chosen = st.multiselect(
         "Classes",
         there,
+        persist_state="session",
         format_func=lambda index: f"{bank.classes[index]} ({counts[index]:,})",
         key=state.of_sets(f"set-classes-{bank.name}"),
         placeholder="Type a class name",
         select_all=False,
     )
-    is_inverted = st.toggle("All but these", key=state.of_sets("set-all-but"))
+    is_inverted = st.toggle(
+        "All but these", key=state.of_sets("set-all-but"), persist_state="session"
+    )
     if not chosen:
         st.caption("Choose one class or several.")
         return None
@@ -139,7 +167,7 @@ def _from_classes(place: Place) -> tuple[str, Callable[[], Made]] | None:
 
     def run() -> Made:
         references = caching.bank_set(bank, tuple(classes))
-        return Made(references, name, f"bank “{bank.name}”: {name}", {})
+        return Made(references, f"of the bank “{bank.name}”: {name}")
 
     return name, run
 
@@ -150,9 +178,8 @@ def _from_uploads(place: Place) -> tuple[str, Callable[[], Made]] | None:
         return None
 
     def run() -> Made:
-        references, thumbnails = upload()
-        count = len(references.features)
-        return Made(references, "uploaded", f"{count:,} uploaded pictures", thumbnails)
+        made = upload()
+        return Made(made.references, "uploaded", made.thumbnails, made.titles)
 
     return "uploaded", run
 
@@ -186,7 +213,7 @@ def _from_neighbours(place: Place) -> tuple[str, Callable[[], Made]] | None:
             feature, int(count), without=np.array([picture_id(image)], np.uint64)
         )
         references = bank.rows(rows, "nearest")
-        return Made(references, "nearest", f"the {len(rows):,} pictures nearest to one picture", {})
+        return Made(references, "the nearest to one picture")
 
     return f"nearest {count:,}", run
 
@@ -201,7 +228,7 @@ def _from_plot(place: Place) -> tuple[str, Callable[[], Made]] | None:
 
     def run() -> Made:
         references = bank.rows(rows, "chosen")
-        return Made(references, "chosen", f"{len(rows):,} pictures chosen in the plot", {})
+        return Made(references, "chosen in the plot")
 
     return f"chosen {len(rows):,}", run
 
@@ -215,6 +242,8 @@ def _from_saved(place: Place) -> tuple[str, Callable[[], Made]] | None:
         )
         return None
     there = {each.name: each for each in saved_sets(place.model)}
+    for broken, reason in broken_sets():
+        st.caption(f":material/report: Saved set “{broken}” is not used: {reason}")
     if not there:
         st.info("No set is saved for this model yet. Make one, then save it under “Your sets”.")
         return None
@@ -228,7 +257,7 @@ def _from_saved(place: Place) -> tuple[str, Callable[[], Made]] | None:
 
     def run() -> Made:
         references, pictures, about = load_set(name, place.model)
-        return Made(references, name, about, pictures.thumbnails)
+        return Made(references, about, pictures.thumbnails)
 
     return name, run
 
@@ -238,12 +267,12 @@ def _from_others(place: Place) -> tuple[str, Callable[[], Made]] | None:
     if len(sets) < 2:
         st.info("This joins or subtracts two of your sets: make two first.")
         return None
-    left, how, right = st.columns([2, 1.2, 2], vertical_alignment="bottom")
+    left, how, right = st.columns([2, 1.5, 2], vertical_alignment="bottom")
     first = left.selectbox("Set", list(sets), key=state.of_sets("set-first"))
     operation = how.segmented_control(
         "Operation",
-        ["and", "without"],
-        default="and",
+        ["joined with", "without"],
+        default="joined with",
         required=True,
         key=state.of_sets("set-operation"),
     )
@@ -253,17 +282,18 @@ def _from_others(place: Place) -> tuple[str, Callable[[], Made]] | None:
 
     def run() -> Made:
         one, other = sets[first], sets[second]
-        if operation == "and":
+        if operation == "joined with":
             references = union([one.references, other.references], "union")
         else:
             references = difference(one.references, other.references, "difference")
         kept = {int(each) for each in references.ids}
-        both = {**one.thumbnails, **other.thumbnails}
+        thumbnails = {**one.thumbnails, **other.thumbnails}
+        titles = {**one.titles, **other.titles}
         return Made(
             references,
-            "",
             f"“{first}” {operation} “{second}”",
-            {each: thumbnail for each, thumbnail in both.items() if each in kept},
+            {each: thumbnails[each] for each in kept & thumbnails.keys()},
+            {each: titles[each] for each in kept & titles.keys()},
         )
 
     return f"{first} {operation} {second}", run

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from components import caching
+from components import caching, state
 from components.map_strip import StripMap, map_strip, strip_legend
 from explain_core import Image, Model, ReferenceSet
 from explain_core.maps import upsample
@@ -17,35 +17,62 @@ from explain_core.types import as_size
 
 _HEIGHT_PX = 260
 _NUM_SHOWN = 6
+_ABOUT: dict[Kind, str] = {
+    "bootstrap": "Twenty maps, each with as many pictures drawn from the set at random, some of "
+    "them twice: what another sample of the same kind would have given.",
+    "leave-one-out": "Up to twenty maps, each without one of the pictures farthest out: whether "
+    "the map hangs on a single one. High agreement here does not say that the set is large enough.",
+}
 _KINDS: dict[Kind, str] = {"bootstrap": "Draw the set again", "leave-one-out": "Leave one out"}
 
 
 def show_judgement(judgement: Judgement, num_outliers: int) -> None:
     """Show the set's figures, and what is doubtful about it in words."""
-    facts = {
-        "Pictures": f"{judgement.count:,}",
-        "Features": f"{judgement.num_features:,}",
-        "Rank of the scatter": f"{judgement.rank:,}",
-        "Effective rank": f"{judgement.effective_rank:.1f}",
-        "Outliers": f"{num_outliers:,}",
-    }
-    for column, (label, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
-        column.metric(label, value)
+    facts = (
+        ("Pictures", f"{judgement.count:,}", "In the set; each counts once."),
+        ("Features", f"{judgement.num_features:,}", "Channels of the layer, pooled."),
+        (
+            "Rank of the scatter",
+            f"{judgement.rank:,}",
+            "In how many directions the pictures differ at all: at most their number less one. In "
+            "the others the set says nothing of what varies.",
+        ),
+        (
+            "Effective rank",
+            f"{judgement.effective_rank:.1f}",
+            "The same, weighted by how much they differ: the exponential of the entropy of the "
+            "scatter's eigenvalues (Roy and Vetterli, 2007).",
+        ),
+        (
+            "Outliers",
+            f"{num_outliers:,}",
+            "Pictures unusually unlike the others, by a Mahalanobis distance that leaves each "
+            "out of its own yardstick, against the median and its deviation.",
+        ),
+    )
+    for column, (label, value, meaning) in zip(st.columns(len(facts)), facts, strict=True):
+        column.metric(label, value, help=meaning)
     for finding in judgement.findings:
         st.warning(finding.text, icon=":material/warning:")
 
 
 def show_lam(curve: LamCurve, key: str) -> float:
-    """Show what λ does over its range; return the place that is chosen."""
+    """Show what λ does over its range; return the place that is chosen.
+
+    It begins where the viewer's slider stands.
+    """
+    told = state.viewer_value(LAM.name)
+    begin = float(np.log10(told if isinstance(told, float) and told > 0 else LAM.default))
     power = st.slider(
         "λ, in units of the mean eigenvalue",
         float(np.log10(LAM.min)),
         float(np.log10(LAM.max)),
-        float(np.log10(float(LAM.default))),
+        begin,
         LAM.step,
         format="10^%.2f",
-        key=f"{key}-lam",
-        help=LAM.help,
+        key=f"{state.LAM}-{begin:.2f}",
+        persist_state="session",
+        help=f"{LAM.help} Begins where the slider on Explain stands.",
     )
     chosen = 10**power
     figure = go.Figure()
@@ -57,7 +84,7 @@ def show_lam(curve: LamCurve, key: str) -> float:
         yaxis="y2",
         line={"dash": "dash"},
     )
-    figure.add_vline(x=chosen, line={"width": 2, "color": "#d55e00"})
+    figure.add_vline(x=chosen, line={"width": 2, "color": "#8a949e"})
     figure.update_layout(
         height=_HEIGHT_PX,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
@@ -123,7 +150,7 @@ def show_stability(
     )
     place.empty()
     if result is None:
-        st.caption("Twenty maps, each with another sample of the set's pictures; no network pass.")
+        st.caption(_ABOUT[kind])
         return
     _show_agreement(*result)
     seen = caching.seen_by(model, image)

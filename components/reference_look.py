@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,6 +20,7 @@ _NUM_TILES = 8
 _HEIGHT_PX = 220
 _ROW_PX = 26
 _MAX_BARS = 12
+_MAX_BINS = 40
 
 
 def show_members(
@@ -26,24 +28,39 @@ def show_members(
     distances: Distances,
     pictures: Pictures,
     classes: tuple[str, ...],
+    titles: Mapping[int, str],
     key: str,
-    on_remove: Callable[[int], None] | None,
+    on_remove: Callable[[int], None],
 ) -> None:
-    """Show the members nearest to the set's mean and farthest from it."""
+    """Show the members nearest to the set's mean and farthest from it.
+
+    Args:
+        titles: of members without a class, by id.
+        on_remove: called with the id of a member to take out.
+    """
     order = np.argsort(distances.members, kind="stable")
     if pictures.thumbnail(int(references.ids[order[0]])) is None:
         st.caption(
             ":material/hide_image: The bank holds features only, so members have no pictures here."
         )
-    num_tiles = min(_NUM_TILES, len(order))
-    st.markdown("**Nearest to the mean** — typical members")
-    gallery(_tiles(references, distances, pictures, classes, order[:num_tiles]), f"{key}-nearest")
+
+    def tiles(rows: Array) -> list[Tile]:
+        return [
+            Tile(
+                id=int(references.ids[row]),
+                picture=pictures.thumbnail(int(references.ids[row])),
+                text=_title(references, distances, classes, titles, row),
+            )
+            for row in rows
+        ]
+
+    num_near = min(_NUM_TILES, len(order) // 2)
+    num_far = min(_NUM_TILES, len(order) - num_near)
+    if num_near:
+        st.markdown("**Nearest to the mean** — typical members, each with its distance")
+        gallery(tiles(order[:num_near]), f"{key}-nearest")
     st.markdown("**Farthest from the mean** — do they belong?")
-    gallery(
-        _tiles(references, distances, pictures, classes, order[::-1][:num_tiles]),
-        f"{key}-farthest",
-        on_remove if len(order) > 1 else None,
-    )
+    gallery(tiles(order[::-1][:num_far]), f"{key}-farthest", on_remove if len(order) > 1 else None)
 
 
 def show_mix(references: ReferenceSet, classes: tuple[str, ...], key: str) -> None:
@@ -83,12 +100,14 @@ def show_mix(references: ReferenceSet, classes: tuple[str, ...], key: str) -> No
 def show_place(distances: Distances, key: str) -> None:
     """Show how far the members lie from their mean, and where the picture in hand falls."""
     st.markdown("**Distance to the mean**")
+    known = distances.members[np.isfinite(distances.members)]
+    counts, edges = np.histogram(known, bins=min(_MAX_BINS, max(1, len(known))))
     figure = go.Figure(
-        go.Histogram(
-            x=distances.members,
-            nbinsx=40,
-            name="members",
-            hovertemplate="%{y} at %{x}<extra></extra>",
+        go.Bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            width=np.diff(edges),
+            hovertemplate="%{y:,} at %{x:.2f}<extra></extra>",
         )
     )
     if distances.image is not None:
@@ -102,7 +121,7 @@ def show_place(distances: Distances, key: str) -> None:
         height=_HEIGHT_PX,
         margin={"l": 0, "r": 0, "t": 24, "b": 0},
         xaxis_title="Euclidean distance of features",
-        yaxis_title="members",
+        yaxis={"title": "members", "dtick": max(1, math.ceil(counts.max() / 4))},
         showlegend=False,
         dragmode=False,
     )
@@ -119,22 +138,18 @@ def _in_words(percentile: float) -> str:
     return f"This picture lies farther out than {percentile:.0f} % of the members."
 
 
-def _tiles(
+def _title(
     references: ReferenceSet,
     distances: Distances,
-    pictures: Pictures,
     classes: tuple[str, ...],
-    rows: Array,
-) -> list[Tile]:
-    return [
-        Tile(
-            id=int(references.ids[row]),
-            picture=pictures.thumbnail(int(references.ids[row])),
-            text=f"{_class_name(classes, int(references.labels[row]))} · "
-            f"{distances.members[row]:.2f}",
-        )
-        for row in rows
-    ]
+    titles: Mapping[int, str],
+    row: int,
+) -> str:
+    name = titles.get(int(references.ids[row]))
+    if name is None:
+        name = _class_name(classes, int(references.labels[row]))
+    distance = distances.members[row]
+    return name if np.isnan(distance) else f"{name} · {distance:.2f}"
 
 
 def _class_name(classes: tuple[str, ...], label: int) -> str:

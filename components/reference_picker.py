@@ -6,7 +6,7 @@ import streamlit as st
 
 from components import state
 from components.reference_builder import Place, reference_builder
-from components.reference_upload import show_refused
+from components.reference_upload import show_left_out
 
 
 def reference_picker(place: Place, *, with_maker: bool) -> state.KeptSet | None:
@@ -27,6 +27,8 @@ def reference_picker(place: Place, *, with_maker: bool) -> state.KeptSet | None:
         )
     if with_maker and st.button("Make a set …", icon=":material/add:", width="stretch"):
         _maker(place)
+    if with_maker:
+        show_left_out(expanded=False)
     return sets.get(chosen) if chosen is not None else None
 
 
@@ -34,4 +36,3 @@ def reference_picker(place: Place, *, with_maker: bool) -> state.KeptSet | None:
 def _maker(place: Place) -> None:
     if reference_builder(place):
         st.rerun()
-    show_refused()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from components import state
-from explain_core import InputError, Model, ReferenceSet
+from components import caching, state
+from components.state import LeftOut
+from components.wording import counted
+from explain_core import ImageError, InputError, Model, ReferenceSet
 from explain_core.images.archives import Archive, read_zip
 from explain_core.references.embedding import Embedded, Item, embed
 from explain_core.references.pictures import kept_pictures
@@ -19,7 +22,14 @@ _MAX_FILE_MB = 512
 _NUM_LISTED = 50
 _ZIP_BEGINS = b"PK"
 
-Upload = tuple[ReferenceSet, Mapping[int, bytes]]
+
+@dataclass(frozen=True, eq=False)
+class Upload:
+    """Hold what was made of uploaded pictures: the set, and by id small pictures and names."""
+
+    references: ReferenceSet
+    thumbnails: Mapping[int, bytes]
+    titles: Mapping[int, str]
 
 
 def uploaded_set(model: Model, layer: str) -> Callable[[], Upload] | None:
@@ -55,7 +65,7 @@ def uploaded_set(model: Model, layer: str) -> Callable[[], Upload] | None:
 
 def _read(model: Model, layer: str, files: Sequence[UploadedFile]) -> Upload:
     archives = {
-        file.file_id: read_zip(file) for file in files if file.getbuffer()[:2] == _ZIP_BEGINS
+        file.file_id: _opened(file) for file in files if file.getbuffer()[:2] == _ZIP_BEGINS
     }
     count = sum(
         len(archives[file.file_id].paths) if file.file_id in archives else 1 for file in files
@@ -68,21 +78,44 @@ def _read(model: Model, layer: str, files: Sequence[UploadedFile]) -> Upload:
     parts: list[Embedded] = []
     place = st.empty()
     num_done = 0
-    for part in embed(model, _items(files, archives), layer=layer):
-        parts.append(part)
-        num_done += len(part.items) + len(part.refused)
-        share = min(1.0, num_done / max(1, count))
-        place.progress(share, text=f"Pictures read: {num_done:,} of {count:,}")
+    with caching.counted_passes():
+        for part in embed(model, _items(files, archives), layer=layer):
+            parts.append(part)
+            num_done += len(part.items) + len(part.refused)
+            share = min(1.0, num_done / max(1, count))
+            place.progress(share, text=f"Pictures read: {num_done:,} of {count:,}")
     place.empty()
     refused = [each for part in parts for each in part.refused]
-    refused += [each for archive in archives.values() for each in archive.refused]
-    state.note_refused(refused)
+    for file in files:
+        archive = archives.get(file.file_id)
+        if archive is not None:
+            refused += archive.refused
+            if not archive.paths and not archive.refused:
+                refused.append((file.name, "holds no pictures"))
+    state.note_left_out(LeftOut(tuple(refused), 0))
+    if refused and not any(part.items for part in parts):
+        raise InputError(
+            f"none of the {len(refused):,} files could be read; the list says why. Add others"
+        )
     pooling = model.layer_named(layer).pooling
     references, num_double = set_of(parts, model, layer, pooling, "uploaded")
-    if num_double:
-        double = f"{num_double:,} of the pictures"
-        state.note_refused([*refused, (double, "there twice; each picture counts once")])
-    return references, kept_pictures(parts).thumbnails
+    state.note_left_out(LeftOut(tuple(refused), num_double))
+    return Upload(
+        references,
+        kept_pictures(parts).thumbnails,
+        {
+            int(each): item.path.rpartition("/")[2]
+            for part in parts
+            for each, item in zip(part.ids, part.items, strict=True)
+        },
+    )
+
+
+def _opened(file: UploadedFile) -> Archive:
+    try:
+        return read_zip(file)
+    except ImageError as error:
+        raise ImageError(f"{file.name}: {error}") from error
 
 
 def _items(files: Sequence[UploadedFile], archives: Mapping[str, Archive]) -> Iterator[Item]:
@@ -95,15 +128,21 @@ def _items(files: Sequence[UploadedFile], archives: Mapping[str, Archive]) -> It
                 yield Item(path=path, class_name=None, content=content)
 
 
-def show_refused() -> None:
+def show_left_out(*, expanded: bool) -> None:
     """Show which pictures of the last upload were left out, and why."""
-    refused = state.noted_refused()
-    if not refused:
+    left_out = state.noted_left_out()
+    if left_out is None:
         return
-    with st.expander(f"Left out: {len(refused):,}", icon=":material/report:", expanded=True):
-        st.dataframe(
-            [{"Picture": path, "Why": reason} for path, reason in refused[:_NUM_LISTED]],
-            hide_index=True,
+    refused = left_out.refused
+    if left_out.num_double:
+        st.caption(
+            f":material/content_copy: {counted(left_out.num_double, 'picture')} came more than "
+            "once; each counts once."
         )
-        if len(refused) > _NUM_LISTED:
-            st.caption(f"… and {len(refused) - _NUM_LISTED:,} more.")
+    if refused:
+        with st.expander(
+            f"Left out: {len(refused):,}", icon=":material/report:", expanded=expanded
+        ):
+            st.table([{"Picture": path, "Why": reason} for path, reason in refused[:_NUM_LISTED]])
+            if len(refused) > _NUM_LISTED:
+                st.caption(f"… and {len(refused) - _NUM_LISTED:,} more.")

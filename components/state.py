@@ -6,7 +6,7 @@ switching pages. Keys that end in a digest begin afresh with every picture.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -29,6 +29,7 @@ REFERENCE_BANK = "reference-bank"
 MAKE_BY = "make-by"
 NUM_NEAREST = "num-nearest"
 JUDGE = "judge"
+LAM = "lam"
 
 MAX_SETS = 20
 
@@ -39,7 +40,7 @@ _SETS = "kept-sets"
 _SETS_ROUND = "sets-round"
 _NAVIGATION = "has-navigation"
 _WANTED_PAGE = "wanted-page"
-_REFUSED = "refused-pictures"
+_LEFT_OUT = "left-out"
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,72 +120,97 @@ def keep_drawing(drawing: Drawing | None) -> None:
     st.session_state[_DRAWING] = drawing
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Tell which pictures of an upload were left out: (path, reason), and how many came twice."""
+
+    refused: tuple[tuple[str, str], ...]
+    num_double: int
+
+
 @dataclass(frozen=True, eq=False)
 class KeptSet:
     """Hold a reference set that was made in this session.
 
     Attributes:
-        name: unique in the session.
+        name: unique among the session's sets of a model.
         references: the set.
         about: how it was made, in words.
         thumbnails: of uploaded members, by id; those of a bank are looked up there.
+        titles: file names of members uploaded in this session, by id; never saved.
     """
 
     name: str
     references: ReferenceSet
     about: str
     thumbnails: Mapping[int, bytes]
+    titles: Mapping[int, str]
 
 
 def kept_sets(model: Model) -> dict[str, KeptSet]:
     """Return this session's reference sets that were made with a model, by name, oldest first."""
-    sets: dict[str, KeptSet] = st.session_state.get(_SETS, {})
-    return {
-        name: each
-        for name, each in sets.items()
-        if each.references.fingerprint == model.fingerprint
-    }
+    return {each.name: each for each in _all_sets() if _is_of(each, model)}
 
 
-def keep_set(made: KeptSet) -> None:
-    """Remember a reference set; lists of sets begin afresh, with it chosen.
+def check_free(model: Model, name: str) -> str:
+    """Return a name as it is kept, if a set of a model may take it.
 
     Raises:
         InputError: the name does not do or is taken, or there are too many sets.
     """
-    check_name(made.name)
-    sets: dict[str, KeptSet] = st.session_state.get(_SETS, {})
-    if made.name in sets:
-        raise InputError(f"there is a set “{made.name}” already; give another name")
+    name = check_name(name)
+    sets = kept_sets(model)
+    if name in sets:
+        raise InputError(f"there is a set “{name}” already; give another name")
     if len(sets) >= MAX_SETS:
-        raise InputError(f"a session keeps {MAX_SETS} sets; delete one first")
-    st.session_state[_SETS] = {**sets, made.name: made}
+        raise InputError(f"a session keeps {MAX_SETS} sets of a model; delete one first")
+    return name
+
+
+def keep_set(made: KeptSet) -> None:
+    """Remember a reference set; lists of sets begin afresh, with it chosen."""
+    st.session_state[_SETS] = (*_all_sets(), made)
     st.session_state[_SETS_ROUND] = st.session_state.get(_SETS_ROUND, 0) + 1
 
 
-def replace_set(made: KeptSet) -> None:
-    """Put a changed set in the place of the one of its name."""
-    st.session_state[_SETS] = {**st.session_state[_SETS], made.name: made}
+def replace_set(old: KeptSet, new: KeptSet) -> None:
+    """Put a changed set in the place of another."""
+    st.session_state[_SETS] = tuple(new if each is old else each for each in _all_sets())
 
 
-def forget_set(name: str) -> None:
+def forget_set(chosen: KeptSet) -> None:
     """Forget a reference set and its pictures."""
-    st.session_state[_SETS] = {
-        other: each for other, each in st.session_state[_SETS].items() if other != name
-    }
+    st.session_state[_SETS] = tuple(each for each in _all_sets() if each is not chosen)
 
 
-def note_refused(refused: Sequence[tuple[str, str]]) -> None:
-    """Remember which pictures of an upload were left out and why; names stay in this session."""
-    st.session_state[_REFUSED] = tuple(refused)
+def _all_sets() -> tuple[KeptSet, ...]:
+    sets: tuple[KeptSet, ...] = st.session_state.get(_SETS, ())
+    return sets
 
 
-def noted_refused() -> tuple[tuple[str, str], ...]:
-    """Return what the last upload left out: (picture, reason)."""
-    refused: tuple[tuple[str, str], ...] = st.session_state.get(_REFUSED, ())
-    return refused
+def _is_of(kept: KeptSet, model: Model) -> bool:
+    return kept.references.fingerprint == model.fingerprint
+
+
+def note_left_out(left_out: LeftOut | None) -> None:
+    """Remember what an upload left out; names of files stay in this session."""
+    st.session_state[_LEFT_OUT] = left_out
+
+
+def noted_left_out() -> LeftOut | None:
+    """Return what the last upload left out; None for nothing."""
+    left_out: LeftOut | None = st.session_state.get(_LEFT_OUT)
+    return left_out
 
 
 def of_sets(name: str) -> str:
     """Return a widget key for making sets; it changes when a set is made, so that all is empty."""
     return f"{name}-{st.session_state.get(_SETS_ROUND, 0)}"
+
+
+def viewer_value(name: str) -> object:
+    """Return what a slider of the viewer was last released at; None where none was."""
+    told = st.session_state.get(VIEWER)
+    settings = told.get("settings") if isinstance(told, Mapping) else None
+    values = settings.get("values") if isinstance(settings, Mapping) else None
+    return values.get(name) if isinstance(values, Mapping) else None

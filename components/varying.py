@@ -24,15 +24,16 @@ def show_varying(place: Place, question: Question, lam: float) -> None:
         lam: of the maps, as the viewer's slider stands.
     """
     references, target = question.reference_set, question.target
-    if references is None or target is None:
+    if references is None or target is None or references.layer != place.layer:
         return
     name = short(place.model.classes[target])
     st.subheader(f"Which pictures of {name} are unlike the others?", anchor=False)
     source = _with_pictures(place, target)
     if source is None:
         st.info(
-            "The bank holds features only, no pictures. A bank built with `--images` on this "
-            "machine shows its pictures here, with a map for each.",
+            "The pictures themselves are not at hand: the bank holds features, and perhaps "
+            "thumbnails. Where the folder that it was built from is still in its place, they are "
+            "shown here, each with its map.",
             icon=":material/info:",
         )
         return
@@ -40,15 +41,18 @@ def show_varying(place: Place, question: Question, lam: float) -> None:
     distance = _distances(candidates, references)
     order = np.argsort(-distance, kind="stable")
     with st.spinner("Maps of the class's pictures …"):
-        st.markdown(f"**Farthest from the class** — its strange ones, of {len(order):,}")
+        st.markdown(
+            f"**Farthest out of {len(order):,}** — the strange ones, each with its distance"
+        )
         _strip(place, source, references, target, lam, candidates, distance, order, "strange")
-        st.markdown("**Nearest to the class** — its typical ones")
+        st.markdown("**Nearest** — the typical ones")
         _strip(place, source, references, target, lam, candidates, distance, order[::-1], "typical")
     strip_legend()
     st.caption(
-        f"Pictures of the bank “{source.name}”, ranked by the Euclidean distance of their features "
-        f"from the mean of {len(references.features):,} pictures of {name}. Each map is DiffCAM "
-        "against those, the picture itself left out, at the λ set above."
+        f"Pictures of {name} in the bank “{source.name}”, by the Euclidean distance of their "
+        f"features from the mean of the {len(references.features):,} pictures of {name} that the "
+        "picture above is compared with. Each map is DiffCAM against those, the picture itself "
+        "left out, at the λ set above."
     )
 
 

@@ -13,6 +13,11 @@ def short(name: str) -> str:
     return name.split(",")[0]
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 picture", "2,000 pictures"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def percent(probability: float) -> str:
     """Return a probability such as "33.0 %"; what is neither 0 nor 1 is never shown as such."""
     if 0 < probability < 0.0005:

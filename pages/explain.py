@@ -74,10 +74,8 @@ def main() -> None:
         )
         return
     methods = _show_picture(asked)
-    if not methods:
-        st.info("Choose at least one method above to see its map.", icon=":material/arrow_upward:")
-        return
-    _maps(asked, _prepared(asked, methods))
+    if methods:
+        _maps(asked, _prepared(asked, methods))
 
 
 def _ask() -> Asked | None:
@@ -110,7 +108,7 @@ def _show_picture(asked: Asked) -> list[str]:
         else:
             show_prediction(asked.model, asked.logits)
     with methods:
-        chosen = method_picker(asked.model, asked.question, asked.layer)
+        chosen = method_picker(asked.place, asked.question)
     if asked.logits is not None:
         contrast = Contrast(asked.question.target, asked.question.references)
         show_cautions(question_cautions(asked.model, asked.logits, contrast))

@@ -15,7 +15,8 @@ from components.reference_builder import Place, reference_builder
 from components.reference_judge import show_judgement, show_lam, show_stability
 from components.reference_look import show_members, show_mix, show_place
 from components.reference_picker import reference_picker
-from components.reference_upload import show_refused
+from components.reference_upload import show_left_out
+from components.wording import counted
 from explain_core import ExplainError
 from explain_core.references.pictures import AllPictures, KeptPictures
 from explain_core.references.saving import save_set, sets_folder
@@ -36,7 +37,7 @@ def main() -> None:
     st.subheader("Make a set", anchor=False)
     if reference_builder(place):
         st.rerun()
-    show_refused()
+    show_left_out(expanded=True)
     st.divider()
     st.subheader("Your sets", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -50,7 +51,7 @@ def main() -> None:
             return
         _actions(chosen)
     st.caption(
-        f"{len(chosen.references.features):,} pictures, made of {chosen.about}; layer "
+        f"{counted(len(chosen.references.features), 'picture')}, {chosen.about}; layer "
         f"{chosen.references.layer}."
     )
     look, judge = st.tabs(["Look at it", "Judge it"])
@@ -70,8 +71,14 @@ def _place() -> Place:
 
 
 def _actions(chosen: state.KeptSet) -> None:
-    with st.popover("Save", icon=":material/save:", disabled=sets_folder() is None):
-        st.caption("Saved sets are there for everyone who uses this dashboard, until deleted.")
+    folder = None
+    with shown_errors():
+        folder = sets_folder()
+    with st.popover("Save", icon=":material/save:", disabled=folder is None):
+        st.caption(
+            "Saved sets are there for everyone who uses this dashboard, until the operator "
+            "deletes their file. File names of pictures are not saved."
+        )
         name = st.text_input("Saved as", value=chosen.name, key=f"save-as-{chosen.name}")
         is_replaced = st.checkbox("Replace one of that name")
         if st.button("Save the set", type="primary"):
@@ -84,17 +91,14 @@ def _actions(chosen: state.KeptSet) -> None:
                     replace=is_replaced,
                 )
                 st.success(f"Saved as “{name.strip()}”.", icon=":material/check:")
-    st.button(
-        "Delete",
-        icon=":material/delete:",
-        on_click=state.forget_set,
-        args=(chosen.name,),
-    )
+    with st.popover("Delete", icon=":material/delete:"):
+        st.caption("It is gone from this session; a saved copy stays.")
+        st.button(f"Delete “{chosen.name}”", on_click=state.forget_set, args=(chosen,))
 
 
 def _look(place: Place, chosen: state.KeptSet) -> None:
     references = chosen.references
-    classes = place.bank.classes if place.bank is not None else place.model.classes
+    classes = place.model.classes
     distances = caching.distances_of(place.model, references, place.image)
     pictures = AllPictures([KeptPictures(chosen.thumbnails), *caching.banks_of(place.model)])
     mix, position = st.columns(2, gap="large")
@@ -106,7 +110,7 @@ def _look(place: Place, chosen: state.KeptSet) -> None:
     def remove(member: int) -> None:
         _remove(chosen, [member])
 
-    show_members(references, distances, pictures, classes, "members", remove)
+    show_members(references, distances, pictures, classes, chosen.titles, "members", remove)
 
 
 def _judge(place: Place, chosen: state.KeptSet) -> None:
@@ -138,7 +142,8 @@ def _judge(place: Place, chosen: state.KeptSet) -> None:
 
 
 def _remove(chosen: state.KeptSet, members: list[int]) -> None:
-    state.replace_set(replace(chosen, references=without(chosen.references, members)))
+    left = without(chosen.references, members)
+    state.replace_set(chosen, replace(chosen, references=left))
 
 
 main()

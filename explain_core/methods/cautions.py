@@ -22,7 +22,7 @@ from explain_core.types import (
 )
 
 WEAK_PROBABILITY = 0.5
-TINY_LAM = 1e-4
+MOSTLY_REST = 0.5
 MIN_CLASSES_TO_JUDGE = 4
 
 
@@ -96,18 +96,28 @@ def basis_cautions(basis: Basis, parameters: Mapping[str, ParameterValue]) -> tu
                 "is empty. Choose an earlier layer.",
             ),
         )
-    if isinstance(basis, SpectralBasis):
-        num_features = basis.num_features
-        if basis.num_references <= num_features and float(parameters["lam"]) < TINY_LAM:
+    if isinstance(basis, SpectralBasis) and basis.num_references <= basis.num_features:
+        share = _share_of_rest(basis, float(parameters["lam"]))
+        if share > MOSTLY_REST:
             return (
                 Caution(
                     "few-references",
-                    f"{basis.num_references} references for {num_features} features and a small "
-                    "λ: directions that no reference spans dominate the map. Raise λ, or take "
-                    "more references.",
+                    f"{basis.num_references:,} reference pictures for {basis.num_features:,} "
+                    f"features: {100 * share:.0f} % of DiffCAM's map lies where they do not tell "
+                    "what varies, and is the plain difference from their mean there. Read its "
+                    "broad shape only; more references, or a larger λ, help.",
                 ),
             )
     return ()
+
+
+def _share_of_rest(basis: SpectralBasis, lam: float) -> float:
+    """Return the share in [0, 1] of the map's size that comes from where no reference varies."""
+    lam_absolute = lam * basis.lam_unit
+    weights = basis.coefficients / (basis.eigenvalues + lam_absolute)
+    spanned = np.linalg.norm(np.tensordot(weights, basis.projections, axes=1))
+    rest = np.linalg.norm(basis.rest / lam_absolute)
+    return float(rest / (rest + spanned)) if rest > 0 else 0.0
 
 
 def _is_silent(basis: Basis) -> bool:

@@ -274,6 +274,11 @@ def project(features: Array, num_sample: int = 5_000, seed: int = 0) -> Plane:
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(len(features), num_sample, replace=False))
     values = features[rows].astype(np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(
+            "features must be finite (got NaN or infinity); restore the bank from a copy, or build "
+            "it again"
+        )
     mean = values.mean(axis=0)
     values -= mean
     components, variances = _principal_pair(values)

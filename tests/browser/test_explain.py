@@ -367,9 +367,7 @@ def test_a_value_survives_leaving_out_its_method(window: Dashboard) -> None:
     window.slider("gamma").focus()
     window.page.keyboard.press("End")
     window.settle()
-    window.widget("methods-bank").get_by_role(
-        "button", name="Remove Finer-CAM (Grad-CAM)"
-    ).click()
+    window.widget("methods-bank").get_by_role("button", name="Remove Finer-CAM (Grad-CAM)").click()
     window.expect_panels(3)
     expect(window.slider("gamma")).to_have_count(0)
     window.choose("methods-bank", "Finer-CAM (Grad-CAM)")

@@ -109,6 +109,16 @@ def upload(window: Dashboard, content: list[FilePayload] | str) -> None:
     window.settle()
 
 
+def give_picture(window: Dashboard) -> None:
+    """Upload the picture to explain."""
+    chooser = window.page.get_by_test_id("stSidebar").get_by_test_id("stFileUploader")
+    chooser.locator("input[type=file]").set_input_files(
+        {"name": "two.png", "mimeType": "image/png", "buffer": digit_png(2, 0)}
+    )
+    expect(window.page.get_by_text("In use: two.png")).to_be_visible()
+    window.settle()
+
+
 def test_uploaded_files_end_in_a_map_and_a_bad_one_is_listed(page: Dashboard) -> None:
     way(page, "Uploads")
     bad: FilePayload = {"name": "letter.png", "mimeType": "image/png", "buffer": b"Dear all, " * 9}
@@ -136,6 +146,7 @@ def test_an_uploaded_folder_ends_in_a_map(page: Dashboard, tmp_path: Path) -> No
         (tmp_path / each["name"]).write_bytes(each["buffer"])
     way(page, "Uploads")
     way(page, "A folder")
+    expect(page.page.get_by_text("A folder of pictures")).to_be_visible()
     upload(page, str(tmp_path))
     add(page, "folder")
     expect_map(page, "folder", 4)
@@ -180,12 +191,12 @@ def test_a_saved_set_ends_in_a_map_in_another_session(page: Dashboard, open_wind
 
 
 @pytest.mark.parametrize(
-    ("operation", "count"), [("and", 1000), ("without", 500)], ids=["union", "difference"]
+    ("operation", "count"), [("joined with", 1000), ("without", 500)], ids=["union", "difference"]
 )
 def test_two_sets_end_in_a_map(page: Dashboard, operation: str, count: int) -> None:
     pick_classes(page, "5 (500)")
     add(page, "fives")
-    pick_classes(page, "8 (500)") if operation == "and" else pick_classes(
+    pick_classes(page, "8 (500)") if operation == "joined with" else pick_classes(
         page, "8 (500)", "5 (500)"
     )
     add(page, "others")
@@ -207,8 +218,8 @@ def test_a_removed_member_is_gone_from_set_and_map(page: Dashboard) -> None:
     expect_map(page, "eights", 500)
     before = page.drawn()["diffcam"]
     page.page.get_by_role("link", name="References").click()
-    page.widget("members-farthest").get_by_role("button", name="Remove").first.click()
-    expect(page.page.get_by_text("499 pictures, made of")).to_be_visible()
+    page.widget("gallery-members-farthest").get_by_role("button", name="Remove").first.click()
+    expect(page.page.get_by_text("499 pictures, of the bank")).to_be_visible()
     page.settle()
     expect_map(page, "eights", 499)
     page.expect_changed("diffcam", before)
@@ -231,10 +242,7 @@ def test_a_model_without_classes_compares_with_uploads(page: Dashboard) -> None:
     way(page, "Uploads")
     upload(page, files(5))
     add(page, "zeros")
-    chooser = page.page.get_by_test_id("stSidebar").get_by_test_id("stFileUploader")
-    chooser.locator("input[type=file]").set_input_files(
-        {"name": "two.png", "mimeType": "image/png", "buffer": digit_png(2, 0)}
-    )
+    give_picture(page)
     page.page.get_by_role("link", name="Explain").click()
     expect(page.page.get_by_text("A model without classes")).to_be_visible()
     expect(page.panel("diffcam")).to_contain_text("this picture against “zeros” (5 pictures)")
@@ -244,11 +252,7 @@ def test_a_model_without_classes_compares_with_uploads(page: Dashboard) -> None:
 def test_with_many_classes_why_this_compares_with_the_nearest_means(page: Dashboard) -> None:
     page.choose("model", "thousand")
     page.settle()
-    chooser = page.page.get_by_test_id("stSidebar").get_by_test_id("stFileUploader")
-    chooser.locator("input[type=file]").set_input_files(
-        {"name": "two.png", "mimeType": "image/png", "buffer": digit_png(2, 0)}
-    )
-    page.settle()
+    give_picture(page)
     page.page.get_by_role("link", name="Explain").click()
     expect(page.panel("diffcam")).to_contain_text("against the means of the 100 nearest classes")
 
@@ -262,7 +266,7 @@ def test_stability_is_tested_on_demand_without_a_network(page: Dashboard) -> Non
     page.page.get_by_role("tab", name="Judge it").click()
     page.page.get_by_role("button", name="Test it").click()
     expect(page.page.get_by_text("Agreement of the maps")).to_be_visible()
-    expect(page.widget("set-stability-maps").get_by_role("img")).to_have_count(7)
+    expect(page.widget("gallery-set-stability-maps").get_by_role("img")).to_have_count(7)
 
 
 def test_sets_stay_in_their_session(page: Dashboard, open_window: Callable[..., Dashboard]) -> None:

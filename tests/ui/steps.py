@@ -156,7 +156,8 @@ def press(at: AppTest, label: str) -> AppTest:
 
 def kept_sets(at: AppTest) -> dict[str, Any]:
     """Return the session's reference sets by name, of whatever model."""
-    return dict(at.session_state["kept-sets"]) if "kept-sets" in at.session_state else {}
+    sets = at.session_state["kept-sets"] if "kept-sets" in at.session_state else ()
+    return {each.name: each for each in sets}
 
 
 def make_by(at: AppTest, way: str) -> AppTest:

@@ -75,18 +75,20 @@ def test_live_gradient_needs_no_warning(method):
 
 @pytest.mark.parametrize(
     ("count", "lam", "expected"),
-    [(8, 1e-5, ["few-references"]), (8, 1e-3, []), (9, 1e-5, []), (1, 1e-6, ["few-references"])],
+    [(8, 1e-5, ["few-references"]), (8, 1.0, []), (9, 1e-5, []), (1, 1e-6, ["few-references"])],
 )
-def test_few_references_with_a_small_lambda_are_told(count, lam, expected):
+def test_few_references_are_told_where_what_they_do_not_span_dominates(count, lam, expected):
     model = wrap(TinyNet())
     references = reference_set(model, reference_features(count, 8).astype(np.float32))
     basis = xc.prepare(model, picture(), method="diffcam", target=0, references=references)
     assert codes(basis_cautions(basis, {"lam": lam})) == expected
 
 
-def test_one_reference_does_not_count_as_a_dead_gradient():
+def test_one_reference_spans_nothing_but_is_no_dead_gradient():
     """One reference spans no direction, yet its difference from the picture is all there is."""
     model = wrap(TinyNet())
     references = reference_set(model, reference_features(1, 8).astype(np.float32))
     basis = xc.prepare(model, picture(), method="diffcam", target=0, references=references)
-    assert codes(basis_cautions(basis, {"lam": 1.0})) == []
+    (found,) = basis_cautions(basis, {"lam": 1.0})
+    assert found.code == "few-references"
+    assert "100 % of DiffCAM's map" in found.text
