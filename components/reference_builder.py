@@ -14,10 +14,10 @@ from components.feature_plot import feature_plot
 from components.notices import show_error, shown_errors
 from components.reference_upload import uploaded_set
 from components.wording import short
-from explain_core import ExplainError, Image, Model, ReferenceSet
+from explain_core import ExplainError, Image, InputError, Model, ReferenceSet
 from explain_core.references.bank import Bank
 from explain_core.references.saving import broken_sets, load_set, saved_sets, sets_folder
-from explain_core.references.sets import difference, union
+from explain_core.references.sets import check_name, difference, union
 from explain_core.types import picture_id
 
 _MAX_NEAREST = 1000
@@ -113,14 +113,18 @@ def _free_name(model: Model, text: str) -> str:
     """Return a name that comes near to a text and that no set has."""
     taken = state.kept_sets(model)
     name = _as_name(text)
-    numbered = (f"{name[: _MAX_NAME - 4]} {number}" for number in itertools.count(2))
+    numbered = (f"{name[: _MAX_NAME - 4].rstrip()} {number}" for number in itertools.count(2))
     return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
 def _as_name(text: str) -> str:
     """Return what a set may be called that comes nearest to a text."""
     allowed = "".join(each if each.isalnum() or each in "-_." else " " for each in text)
-    return " ".join(allowed.split()).lstrip(". ")[:_MAX_NAME].rstrip(". ")
+    name = " ".join(allowed.split()).lstrip(". ")[:_MAX_NAME].rstrip(". ")
+    try:
+        return check_name(name)
+    except InputError:
+        return "set"
 
 
 def _needs_bank(place: Place) -> Bank | None:
@@ -252,6 +256,7 @@ def _from_saved(place: Place) -> tuple[str, Callable[[], Made]] | None:
         list(there),
         format_func=lambda name: f"{name} ({there[name].count:,} pictures)",
         key=state.of_sets("set-saved"),
+        persist_state="session",
     )
     st.caption(there[name].about)
 
@@ -268,16 +273,22 @@ def _from_others(place: Place) -> tuple[str, Callable[[], Made]] | None:
         st.info("This joins or subtracts two of your sets: make two first.")
         return None
     left, how, right = st.columns([2, 1.5, 2], vertical_alignment="bottom")
-    first = left.selectbox("Set", list(sets), key=state.of_sets("set-first"))
+    first = left.selectbox(
+        "Set", list(sets), key=state.of_sets("set-first"), persist_state="session"
+    )
     operation = how.segmented_control(
         "Operation",
         ["joined with", "without"],
         default="joined with",
         required=True,
         key=state.of_sets("set-operation"),
+        persist_state="session",
     )
     second = right.selectbox(
-        "Other set", [name for name in sets if name != first], key=state.of_sets("set-second")
+        "Other set",
+        [name for name in sets if name != first],
+        key=state.of_sets("set-second"),
+        persist_state="session",
     )
 
     def run() -> Made:

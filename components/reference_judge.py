@@ -61,8 +61,7 @@ def show_lam(curve: LamCurve, key: str) -> float:
 
     It begins where the viewer's slider stands.
     """
-    told = state.viewer_value(LAM.name)
-    begin = float(np.log10(told if isinstance(told, float) and told > 0 else LAM.default))
+    begin = float(np.log10(state.noted_lam() or LAM.default))
     power = st.slider(
         "λ, in units of the mean eigenvalue",
         float(np.log10(LAM.min)),

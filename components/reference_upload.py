@@ -41,6 +41,7 @@ def uploaded_set(model: Model, layer: str) -> Callable[[], Upload] | None:
             default="Files or a zip",
             required=True,
             key=state.of_sets("set-upload-kind"),
+            persist_state="session",
         )
         == "A folder"
     )

@@ -41,6 +41,7 @@ _SETS_ROUND = "sets-round"
 _NAVIGATION = "has-navigation"
 _WANTED_PAGE = "wanted-page"
 _LEFT_OUT = "left-out"
+_NOTED_LAM = "noted-lam"
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,9 +209,12 @@ def of_sets(name: str) -> str:
     return f"{name}-{st.session_state.get(_SETS_ROUND, 0)}"
 
 
-def viewer_value(name: str) -> object:
-    """Return what a slider of the viewer was last released at; None where none was."""
-    told = st.session_state.get(VIEWER)
-    settings = told.get("settings") if isinstance(told, Mapping) else None
-    values = settings.get("values") if isinstance(settings, Mapping) else None
-    return values.get(name) if isinstance(values, Mapping) else None
+def note_lam(lam: float) -> None:
+    """Remember where the viewer's λ stands: what the viewer itself told goes with its page."""
+    st.session_state[_NOTED_LAM] = lam
+
+
+def noted_lam() -> float | None:
+    """Return where the viewer's λ stood last; None where it was never shown."""
+    lam: float | None = st.session_state.get(_NOTED_LAM)
+    return lam

@@ -170,6 +170,7 @@ def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
     _downloads(asked, panels, settings)
     lam = float(settings.shared.get(LAM.name, LAM.default))
     if "diffcam" in bases:
+        state.note_lam(lam)
         _judge(asked, lam)
     if asked.question.kind == "what varies":
         show_varying(asked.place, asked.question, lam)

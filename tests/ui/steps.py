@@ -155,9 +155,17 @@ def press(at: AppTest, label: str) -> AppTest:
 
 
 def kept_sets(at: AppTest) -> dict[str, Any]:
-    """Return the session's reference sets by name, of whatever model."""
-    sets = at.session_state["kept-sets"] if "kept-sets" in at.session_state else ()
-    return {each.name: each for each in sets}
+    """Return the session's reference sets by name, of whatever model; no two of one name."""
+    sets = at.session_state.to_dict().get("kept-sets", ())
+    named = {each.name: each for each in sets}
+    assert len(named) == len(sets)
+    return named
+
+
+def delete_set(at: AppTest, name: str) -> AppTest:
+    """Choose a set on the References page and delete it."""
+    keyed(at.selectbox, "reference-set").set_value(name)
+    return press(run(at), f"Delete “{name}”")
 
 
 def make_by(at: AppTest, way: str) -> AppTest:
@@ -213,7 +221,7 @@ def choose_in_plot(at: AppTest, rows: list[int]) -> AppTest:
 
 def left_out(at: AppTest) -> dict[str, str]:
     """Return the pictures that the page lists as left out, with the reasons."""
-    tables = [each.value for each in at.dataframe if "Why" in each.value]
+    tables = [each.value for each in at.table if "Why" in each.value]
     assert len(tables) < 2
     return dict(zip(tables[0]["Picture"], tables[0]["Why"], strict=True)) if tables else {}
 

@@ -23,8 +23,9 @@ from torch import Tensor
 
 import explain_core as xc
 from components import caching, reference_upload, state
-from components.reference_builder import _as_name
+from components.reference_builder import _as_name, _free_name
 from explain_core.images import archives
+from explain_core.methods.table import LAM
 from explain_core.models.digits_net import DigitsNet
 from explain_core.references import banks
 from explain_core.references.building import build_bank
@@ -327,8 +328,8 @@ def two_sets(at: AppTest, operation: str) -> None:
 
 
 def test_one_set_and_another_holds_each_picture_once(page: AppTest) -> None:
-    two_sets(page, "and")
-    assert ids_of(page, "first and second") == DIGITS.of(3, 5, 8)
+    two_sets(page, "joined with")
+    assert ids_of(page, "first joined with second") == DIGITS.of(3, 5, 8)
 
 
 def test_one_set_without_another_is_the_difference(page: AppTest) -> None:
@@ -356,17 +357,58 @@ def test_a_set_without_itself_says_that_nothing_is_left(page: AppTest) -> None:
     assert list(steps.kept_sets(page)) == ["part", "whole"]
 
 
+def test_how_two_sets_were_put_together_is_said(page: AppTest) -> None:
+    two_sets(page, "joined with")
+    assert "1,500 pictures, “first” joined with “second”" in steps.texts(page)
+
+
+def test_a_set_of_two_keeps_thumbnails_and_titles_of_its_members_only(page: AppTest) -> None:
+    files = strokes(4)
+    own = dict(list(files.items())[:2])
+    steps.add_files(page, files, "first")
+    steps.add_files(page, dict(list(files.items())[2:]), "second")
+    steps.make_by(page, "Two sets")
+    steps.keyed(page.button_group, "set-operation").set_value("without")
+    steps.add_set(steps.run(page))
+    made = steps.kept_sets(page)["first without second"]
+    assert made.titles == {id_of(content): name for name, content in own.items()}
+    assert made.thumbnails.keys() == made.titles.keys()
+
+
 def test_a_new_set_is_chosen(page: AppTest) -> None:
     for digit in (3, 8):
         steps.add_classes(page, [digit])
     assert steps.keyed(page.selectbox, "reference-set").value == "8"
-    assert "500 pictures, made of bank “digits”: 8" in steps.texts(page)
+    assert "500 pictures, of the bank “digits”: 8" in steps.texts(page)
 
 
 def test_after_a_set_is_made_the_form_is_empty(page: AppTest) -> None:
     steps.add_classes(page, [3])
     assert steps.keyed(page.multiselect, "set-classes").value == []
     assert not [each for each in page.button if each.label == "Add the set"]
+
+
+def test_half_made_choices_survive_going_to_models_and_back(page: AppTest) -> None:
+    steps.make_by(page, "Classes")
+    steps.keyed(page.multiselect, "set-classes").set_value([3, 8])
+    steps.keyed(page.toggle, "set-all-but").set_value(True)
+    steps.keyed(steps.run(page).text_input, "set-name").set_value("rest")
+    steps.run(page)
+    steps.show_page(steps.show_page(page, "models"), "references")
+    assert steps.keyed(page.button_group, "make-by").value == "Classes"
+    assert steps.keyed(page.multiselect, "set-classes").value == [3, 8]
+    steps.add_set(page)
+    assert ids_of(page, "rest") == DIGITS.of(0, 1, 2, 4, 5, 6, 7, 9)
+
+
+def test_a_half_made_number_of_neighbours_survives_going_to_models_and_back(page: AppTest) -> None:
+    steps.make_by(page, "Nearest")
+    page.number_input(key="num-nearest").set_value(7)
+    steps.run(page)
+    steps.show_page(steps.show_page(page, "models"), "references")
+    assert steps.keyed(page.button_group, "make-by").value == "Nearest"
+    steps.add_set(page)
+    assert len(ids_of(page, "nearest 7")) == 7
 
 
 # ---- names ---------------------------------------------------------------------------------
@@ -378,6 +420,36 @@ def test_an_empty_name_takes_the_suggestion(page: AppTest) -> None:
     suggested = steps.keyed(steps.run(page).text_input, "set-name").placeholder
     steps.add_set(page)
     assert list(steps.kept_sets(page)) == [suggested] == ["3 and 8"]
+
+
+def test_a_second_unnamed_upload_is_suggested_a_free_name(page: AppTest) -> None:
+    steps.add_files(page, {"first.png": PNG})
+    steps.give_files(page, strokes(3))
+    assert steps.keyed(page.text_input, "set-name").placeholder == "uploaded 2"
+    steps.add_set(page)
+    assert not page.error
+    assert ids_of(page, "uploaded") == [id_of(PNG)]
+    assert len(ids_of(page, "uploaded 2")) == 3
+
+
+def test_a_third_unnamed_set_is_suggested_a_free_name_too(page: AppTest) -> None:
+    for _ in range(3):
+        steps.add_classes(page, [3])
+    assert list(steps.kept_sets(page)) == ["3", "3 2", "3 3"]
+
+
+@pytest.mark.parametrize("name", ["x" * 60, "x" * 55 + " yyyy"])
+def test_a_long_suggested_name_is_made_free(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(state, "kept_sets", lambda _model: {name: None})
+    free = _free_name(xc.load_model("digits"), name)
+    assert free == check_name(free) != name
+    assert free.endswith(" 2")
+    assert "  " not in free
+
+
+def test_a_sets_key_is_its_name(page: AppTest) -> None:
+    steps.add_classes(page, [3], " my threes ")
+    assert steps.kept_sets(page)["my threes"].references.key == "my threes"
 
 
 def test_spaces_for_a_name_take_the_suggestion(page: AppTest) -> None:
@@ -422,7 +494,7 @@ def test_a_name_that_is_no_name_is_refused(page: AppTest, name: str) -> None:
 
 def test_a_deleted_sets_name_is_free(page: AppTest) -> None:
     steps.add_classes(page, [3], "mine")
-    steps.press(page, "Delete")
+    steps.delete_set(page, "mine")
     assert "None yet" in steps.texts(page)
     steps.add_classes(page, [8], "mine")
     assert ids_of(page, "mine") == DIGITS.of(8)
@@ -451,11 +523,29 @@ def test_twenty_sets_are_kept_and_no_more(page: AppTest) -> None:
         steps.add_classes(page, [index % 10], f"set {index}")
     assert not page.error
     steps.add_classes(page, [0], "one more")
-    assert "keeps 20 sets; delete one first" in steps.errors(page)
+    assert "keeps 20 sets of a model; delete one first" in steps.errors(page)
     assert len(steps.kept_sets(page)) == 20
-    steps.press(page, "Delete")
+    steps.delete_set(page, "set 19")
     steps.add_classes(page, [0], "one more")
-    assert "one more" in steps.kept_sets(page)
+    assert list(steps.kept_sets(page)) == [*(f"set {index}" for index in range(19)), "one more"]
+
+
+def test_before_a_taken_name_is_refused_nothing_is_read(page: AppTest, counted: Counted) -> None:
+    steps.add_files(page, {"good.png": PNG}, "mine")
+    before = counted.num
+    steps.add_files(page, strokes(3), "mine")
+    assert "already" in steps.errors(page)
+    assert counted.num == before
+
+
+def test_deleting_is_asked_for_twice_and_takes_one_set_only(page: AppTest) -> None:
+    steps.add_classes(page, [3])
+    steps.add_classes(page, [8])
+    popovers = [each for each in page.get("popover") if each.proto.popover.label == "Delete"]
+    (inside,) = [each.label for popover in popovers for each in popover.button]
+    assert inside == "Delete “8”"
+    steps.press(page, inside)
+    assert list(steps.kept_sets(page)) == ["3"]
 
 
 # ---- uploads -------------------------------------------------------------------------------
@@ -472,6 +562,16 @@ def test_bad_files_are_listed_and_the_rest_is_kept(page: AppTest) -> None:
     assert ids_of(page, "uploaded") == [id_of(PNG)]
     assert set(steps.left_out(page)) == {"letter.png", "cut.jpg"}
     assert all(len(reason) > 20 for reason in steps.left_out(page).values())
+
+
+def test_the_list_of_bad_files_is_open_here_and_closed_on_explain(page: AppTest) -> None:
+    def is_open(at: AppTest) -> bool:
+        (found,) = [each for each in at.expander if each.label == "Left out: 1"]
+        return bool(found.proto.expanded)
+
+    steps.add_files(page, {"good.png": PNG, "letter.png": TEXT})
+    assert is_open(page)
+    assert not is_open(ask_how_unlike(steps.show_page(page, "explain")))
 
 
 def test_a_good_upload_clears_the_list_of_bad_files(page: AppTest) -> None:
@@ -518,7 +618,26 @@ def test_a_picture_that_is_there_twice_counts_once_and_is_said(page: AppTest) ->
     files = {"one.png": PNG, "same.bmp": encoded(stroke(10), "BMP"), "other.png": JPEG}
     steps.add_files(page, files)
     assert ids_of(page, "uploaded") == sorted([id_of(PNG), id_of(JPEG)])
-    assert "there twice" in steps.left_out(page)["1 of the pictures"]
+    assert "1 picture came more than once; each counts once." in steps.texts(page)
+    assert not steps.left_out(page)
+
+
+def test_pictures_that_are_there_twice_are_counted(page: AppTest) -> None:
+    files = strokes(3)
+    steps.add_files(page, files | {f"copy-{name}": files[name] for name in list(files)[:2]})
+    assert len(ids_of(page, "uploaded")) == 3
+    assert "2 pictures came more than once; each counts once." in steps.texts(page)
+
+
+def test_beside_pictures_that_are_there_twice_bad_files_are_listed(page: AppTest) -> None:
+    steps.add_files(page, {"one.png": PNG, "two.png": PNG, "letter.png": TEXT})
+    assert "1 picture came more than once" in steps.texts(page)
+    assert list(steps.left_out(page)) == ["letter.png"]
+
+
+def test_without_pictures_that_are_there_twice_nothing_is_said_of_them(page: AppTest) -> None:
+    steps.add_files(page, strokes(3))
+    assert "more than once" not in steps.texts(page)
 
 
 def test_uploads_are_pooled_at_the_chosen_layer(page: AppTest) -> None:
@@ -709,7 +828,16 @@ def test_a_broken_zips_message_names_the_file(page: AppTest) -> None:
 
 def test_an_empty_zip_gives_a_message(page: AppTest) -> None:
     steps.add_files(page, {"all.zip": zip_of({})})
-    assert "needs at least one picture" in steps.errors(page)
+    assert "of the 1 files could be read" in steps.errors(page)
+    assert steps.left_out(page) == {"all.zip": "holds no pictures"}
+    assert not steps.kept_sets(page)
+
+
+def test_an_empty_zip_is_listed_and_the_rest_is_kept(page: AppTest) -> None:
+    packed = zip_of({".DS_Store": b"", "__MACOSX/._a.png": b"x"})
+    steps.add_files(page, {"none.zip": packed, "good.png": PNG})
+    assert ids_of(page, "uploaded") == [id_of(PNG)]
+    assert steps.left_out(page) == {"none.zip": "holds no pictures"}
 
 
 def test_a_text_that_is_called_a_zip_gives_a_message(page: AppTest) -> None:
@@ -729,6 +857,41 @@ def test_another_models_set_is_not_offered(other_model: str, page: AppTest) -> N
     page.selectbox(key="model").set_value("digits")
     steps.run(page)
     assert steps.keyed(page.selectbox, "reference-set").options == ["3"]
+
+
+def test_sets_of_two_models_may_bear_one_name(other_model: str, page: AppTest) -> None:
+    steps.add_classes(page, [3], "mine")
+    page.selectbox(key="model").set_value(other_model)
+    steps.add_files(steps.run(page), {"photo.jpg": JPEG}, "mine")
+    assert not page.error
+    assert "1 picture, uploaded" in steps.texts(page)
+    page.selectbox(key="model").set_value("digits")
+    steps.run(page)
+    assert "500 pictures, of the bank “digits”: 3" in steps.texts(page)
+
+
+def test_of_two_sets_of_one_name_the_chosen_models_is_deleted(
+    other_model: str, page: AppTest
+) -> None:
+    steps.add_classes(page, [3], "mine")
+    page.selectbox(key="model").set_value(other_model)
+    steps.add_files(steps.run(page), {"photo.jpg": JPEG}, "mine")
+    steps.press(page, "Delete “mine”")
+    assert "None yet" in steps.texts(page)
+    assert ids_of(page, "mine") == DIGITS.of(3)
+
+
+def test_another_models_sets_do_not_count_towards_the_limit(
+    other_model: str, page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MAX_SETS", 1)
+    steps.add_classes(page, [3], "first")
+    page.selectbox(key="model").set_value(other_model)
+    steps.add_files(steps.run(page), {"photo.jpg": JPEG}, "second")
+    assert not page.error
+    steps.add_files(page, {"photo.jpg": JPEG}, "third")
+    assert "a session keeps 1 sets of a model" in steps.errors(page).lower()
+    assert list(steps.kept_sets(page)) == ["first", "second"]
 
 
 def test_another_models_set_is_not_offered_on_explain(other_model: str, page: AppTest) -> None:
@@ -794,8 +957,9 @@ def save_as(at: AppTest, name: str = "", *, is_replaced: bool = False) -> None:
 
 
 def can_save(at: AppTest) -> bool:
-    (popover,) = at.get("popover")
-    return not popover.proto.popover.disabled
+    popovers = [each.proto.popover for each in at.get("popover")]
+    (popover,) = [each for each in popovers if each.label == "Save"]
+    return not popover.disabled
 
 
 def test_without_a_folder_nothing_can_be_saved(page: AppTest) -> None:
@@ -839,11 +1003,41 @@ def test_a_saved_upload_brings_its_thumbnails(page: AppTest) -> None:
     assert len(loaded.thumbnails) == 3
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_deleted_sets_saved_copy_stays(page: AppTest) -> None:
+    steps.add_classes(page, [3], "mine")
+    save_as(page)
+    steps.delete_set(page, "mine")
+    steps.add_set(steps.make_by(page, "Saved"))
+    assert ids_of(page, "mine") == DIGITS.of(3)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_loaded_upload_has_no_file_names(page: AppTest) -> None:
+    steps.add_files(page, strokes(3), "mine")
+    save_as(page)
+    other = steps.add_set(steps.make_by(steps.open_references(), "Saved"))
+    assert {name for name, _ in tile_texts(other)} == {"no class"}
+    assert "stroke-" not in steps.texts(other)
+
+
 def test_a_saved_file_holds_no_file_names(page: AppTest, folder: Path) -> None:
-    steps.add_files(page, {"patient-name.png": PNG}, "mine")
+    steps.add_files(
+        page, {"patient-name.png": PNG, "in.zip": zip_of({"a/Smith.png": JPEG})}, "mine"
+    )
+    assert {name for name, _ in tile_texts(page)} == {"patient-name.png", "Smith.png"}
     save_as(page)
     content = (folder / "sets" / "mine.safetensors").read_bytes()
+    assert id_of(PNG).to_bytes(8, "little") in content
     assert b"patient-name" not in content
+    assert b"Smith" not in content
+
+
+@pytest.mark.usefixtures("folder")
+def test_before_saving_it_is_said_who_sees_the_set_and_what_is_left_out(page: AppTest) -> None:
+    steps.add_classes(page, [3])
+    assert "for everyone who uses this dashboard" in steps.texts(page)
+    assert "File names of pictures are not saved." in steps.texts(page)
 
 
 @pytest.mark.usefixtures("folder")
@@ -961,12 +1155,20 @@ def test_a_saved_set_that_breaks_before_it_is_loaded_gives_a_message(
     assert list(steps.kept_sets(page)) == ["3"]
 
 
-def test_a_saved_name_that_is_taken_in_the_session_can_be_changed(
-    page: AppTest, folder: Path
-) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_saved_name_that_is_taken_in_the_session_is_suggested_free(page: AppTest) -> None:
     steps.add_classes(page, [3])
     save_as(page)
     steps.add_set(steps.make_by(page, "Saved"))
+    assert not page.error
+    assert ids_of(page, "3 2") == ids_of(page, "3")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_saved_name_that_is_taken_in_the_session_can_be_changed(page: AppTest) -> None:
+    steps.add_classes(page, [3])
+    save_as(page)
+    steps.add_set(steps.make_by(page, "Saved"), "3")
     assert "already" in steps.errors(page)
     steps.add_set(page, "again")
     assert ids_of(page, "again") == ids_of(page, "3")
@@ -1156,7 +1358,7 @@ def images(at: AppTest) -> list[str]:
 
 
 def tile_texts(at: AppTest) -> list[tuple[str, float]]:
-    """Return class and distance of the members shown: the nearest, then the farthest."""
+    """Return title and distance of the members shown: the nearest, then the farthest."""
     found = re.findall(r"^(.+) · (\d+\.\d\d)$", steps.texts(at), re.MULTILINE)
     return [(name, float(value)) for name, value in found]
 
@@ -1176,7 +1378,40 @@ def test_the_members_shown_are_the_nearest_and_the_farthest(page: AppTest) -> No
 def test_uploaded_members_have_pictures(page: AppTest) -> None:
     steps.add_files(page, strokes(3))
     assert "hide_image" not in steps.texts(page)
-    assert len([each for each in images(page) if each.startswith("no class")]) == 6
+    assert sorted(name.split(" · ")[0] for name in images(page) if " · " in name) == [*strokes(3)]
+
+
+def test_uploaded_members_bear_their_files_names(page: AppTest) -> None:
+    packed = zip_of({"deep/in/it/zipped.png": JPEG})
+    steps.add_files(page, {"all.zip": packed, "plain.png": PNG})
+    assert {name for name, _ in tile_texts(page)} == {"zipped.png", "plain.png"}
+
+
+@pytest.mark.parametrize("num", [2, 5, 15, 16, 17])
+def test_no_member_is_shown_twice(page: AppTest, num: int) -> None:
+    steps.add_files(page, strokes(num))
+    shown = [name for name, _ in tile_texts(page)]
+    assert len(shown) == len(set(shown)) == min(num, 16)
+
+
+def test_of_few_members_the_nearest_are_above_and_the_farthest_below(page: AppTest) -> None:
+    files = strokes(5)
+    steps.add_files(page, files)
+    features = np.concatenate([[feature_of(each)] for each in files.values()]).astype(np.float64)
+    distance = [
+        np.linalg.norm(row - np.delete(features, index, axis=0).mean(axis=0))
+        for index, row in enumerate(features)
+    ]
+    ordered = [list(files)[index] for index in np.argsort(distance)]
+    assert [name for name, _ in tile_texts(page)] == [*ordered[:2], *ordered[:1:-1]]
+
+
+def test_one_single_member_is_shown_once_and_cannot_be_removed(page: AppTest) -> None:
+    steps.add_files(page, {"good.png": PNG})
+    assert steps.texts(page).splitlines().count("good.png") == 1
+    assert "Nearest to the mean" not in steps.texts(page)
+    assert "Farthest from the mean" in steps.texts(page)
+    assert not [each for each in page.button if "-remove-" in (each.key or "")]
 
 
 def test_members_of_a_bank_of_features_have_no_pictures_and_it_is_said(page: AppTest) -> None:
@@ -1202,6 +1437,19 @@ def test_a_removed_member_is_gone(page: AppTest) -> None:
     button.click()
     steps.run(page)
     assert ids_of(page, "uploaded") == [each for each in before if each != removed]
+
+
+def test_a_removed_member_leaves_the_other_sets_and_their_order(page: AppTest) -> None:
+    steps.add_files(page, strokes(4), "first")
+    steps.add_files(page, strokes(4), "second")
+    steps.keyed(page.selectbox, "reference-set").set_value("first")
+    steps.run(page)
+    next(each for each in page.button if "-remove-" in (each.key or "")).click()
+    steps.run(page)
+    assert list(steps.kept_sets(page)) == ["first", "second"]
+    assert len(ids_of(page, "first")) == 3
+    assert len(ids_of(page, "second")) == 4
+    assert steps.keyed(page.selectbox, "reference-set").value == "first"
 
 
 def test_members_are_removed_down_to_one(page: AppTest) -> None:
@@ -1289,8 +1537,44 @@ def test_stability_stays_on_the_page(page: AppTest) -> None:
 def test_stability_for_another_lambda_waits_until_it_is_asked_for(page: AppTest) -> None:
     steps.add_classes(page, [3])
     steps.press(page, "Test it")
-    page.slider(key="set-lam").set_value(1.0)
+    steps.keyed(page.slider, "lam-").set_value(1.0)
     assert "Agreement of the maps" not in steps.texts(steps.run(page))
+
+
+def test_lambda_begins_at_its_default(page: AppTest) -> None:
+    steps.add_classes(page, [3])
+    assert steps.keyed(page.slider, "lam-").value == pytest.approx(np.log10(LAM.default))
+
+
+@pytest.mark.parametrize("lam", [0.1, 10**-4.25, 1, 100])
+def test_lambda_begins_where_the_viewer_was_told(page: AppTest, lam: float) -> None:
+    """A browser's JSON has no decimal point in a whole number: 1 and 100 are int."""
+    steps.add_classes(page, [3])
+    at = steps.show_page(page, "explain")
+    steps.tell(at, {"values": {"lam": lam}, "own": {}, "look": {}})
+    steps.show_page(at, "references")
+    assert steps.keyed(at.slider, "lam-").value == pytest.approx(np.log10(lam))
+    steps.run(at)
+    assert steps.keyed(at.slider, "lam-").value == pytest.approx(np.log10(lam))
+
+
+@pytest.mark.parametrize("told", [-1.0, 0.0, 1e9, "much", None])
+def test_lambda_begins_at_its_default_where_the_viewer_told_none(
+    page: AppTest, told: object
+) -> None:
+    steps.add_classes(page, [3])
+    at = steps.show_page(page, "explain")
+    steps.tell(at, {"values": {"lam": told}, "own": {}, "look": {}})
+    steps.show_page(at, "references")
+    assert steps.keyed(at.slider, "lam-").value == pytest.approx(np.log10(LAM.default))
+
+
+def test_a_lambda_that_was_set_here_stays_while_another_page_is_shown(page: AppTest) -> None:
+    steps.add_classes(page, [3])
+    steps.keyed(page.slider, "lam-").set_value(1.0)
+    steps.run(page)
+    steps.show_page(steps.show_page(page, "models"), "references")
+    assert steps.keyed(page.slider, "lam-").value == 1.0
 
 
 def test_a_map_that_hangs_on_the_sample_is_cautioned_against(page: AppTest) -> None:
@@ -1459,10 +1743,10 @@ def test_a_set_of_another_layer_is_compared_at_that_layer(page: AppTest) -> None
 
 def test_a_deleted_set_is_not_offered_on_explain(unlike: AppTest) -> None:
     page = steps.show_page(unlike, "references")
-    steps.press(page, "Delete")
+    steps.delete_set(page, "8")
     at = ask_how_unlike(steps.show_page(page, "explain"))
-    assert len(steps.keyed(at.selectbox, "reference-set").options) == 1
-    assert "diffcam" in steps.shown_panels(at)
+    assert steps.keyed(at.selectbox, "reference-set").options == ["7"]
+    assert "against “7”" in steps.shown_panels(at)["diffcam"].head
 
 
 def test_the_set_is_judged_on_explain_when_asked_for(unlike: AppTest) -> None:
@@ -1490,6 +1774,20 @@ def ask_what_varies(at: AppTest) -> AppTest:
 def strip_texts(at: AppTest) -> list[float]:
     """Return the distances below the strips' pictures."""
     return [float(each) for each in re.findall(r"^\d+\.\d\d$", steps.texts(at), re.MULTILINE)]
+
+
+def test_what_varies_is_asked_of_this_picture(at: AppTest) -> None:
+    assert ask_what_varies(at).title[0].value == (
+        "What sets this picture apart from other pictures of 3?"
+    )
+
+
+def test_what_varies_says_how_many_and_whose_pictures_are_ranked(at: AppTest) -> None:
+    ask_what_varies(at)
+    num_ranked, num_members = len(DRAWN.of(3)), len(DIGITS.of(3))
+    assert f"**Farthest out of {num_ranked:,}**" in steps.texts(at)
+    assert "Pictures of 3 in the bank “drawn-digits”" in steps.texts(at)
+    assert f"mean of the {num_members:,} pictures of 3" in steps.texts(at)
 
 
 def test_what_varies_shows_the_strange_and_the_typical_by_distance(at: AppTest) -> None:
@@ -1542,7 +1840,8 @@ def test_a_bank_of_features_only_says_why_there_are_no_strips(
     monkeypatch.setattr(banks, "_BUNDLED", ("digits",))
     forget_banks()
     at = ask_what_varies(steps.open_app())
-    assert any("The bank holds features only" in each.value for each in at.info)
+    (said,) = [each.value for each in at.info if "The pictures themselves" in each.value]
+    assert "not at hand: the bank holds features, and perhaps thumbnails" in said
     assert not strip_texts(at)
     assert "diffcam" in steps.shown_panels(at)
 
@@ -1552,4 +1851,14 @@ def test_at_another_layer_what_varies_names_the_layer(at: AppTest) -> None:
     at.selectbox(key="layer-digits").select_index(0)
     steps.run(at)
     assert any("known at layer features.5 only" in each.value for each in at.info)
-    assert not any("features only" in each.value for each in at.info)
+    assert not any("not at hand" in each.value for each in at.info)
+    assert not strip_texts(at)
+
+
+def test_without_a_method_what_varies_says_to_choose_one(at: AppTest) -> None:
+    ask_what_varies(at)
+    steps.keyed(at.multiselect, "methods-").set_value([])
+    steps.run(at)
+    (info,) = at.info
+    assert "Choose at least one method above" in info.value
+    assert not steps.shown_panels(at)
