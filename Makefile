@@ -55,7 +55,7 @@ types: $(DEV_STAMP)
 
 unit: $(DEV_STAMP)
 	@echo "== tests: unit, contracts, ui"
-	@$(PY) -m pytest -m "not browser"
+	@$(PY) -m pytest -m "not browser" -n auto --maxprocesses 4
 
 browser: $(DEV_STAMP)
 	@echo "== tests in a browser"
