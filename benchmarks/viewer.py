@@ -155,6 +155,10 @@ def make_bases(rng: np.random.Generator) -> dict[str, Basis]:
     def normal(*size: int) -> Array:
         return rng.standard_normal(size, np.float32)
 
+    def gradients(*counts: int) -> Array:
+        """Return gradients as below a global average: the same everywhere in a channel."""
+        return np.broadcast_to(normal(*counts, 1, 1) * 1e-3, (*counts, *LAYER_SIZE))
+
     rank = NUM_REFERENCES - 1
     activations = np.maximum(normal(NUM_CHANNELS, *LAYER_SIZE), 0)
     return {
@@ -166,8 +170,9 @@ def make_bases(rng: np.random.Generator) -> dict[str, Basis]:
         "finer-layer-cam": LayerBasis(
             **common("finer-layer-cam"),
             activations=activations,
-            target_gradient=normal(NUM_CHANNELS, *LAYER_SIZE) * 1e-3,
-            reference_gradient=normal(NUM_CHANNELS, *LAYER_SIZE) * 1e-3,
+            target_gradient=gradients(NUM_CHANNELS),
+            reference_gradients=gradients(NUM_CLASSES - 1, NUM_CHANNELS),
+            weights=np.full(NUM_CLASSES - 1, 1 / (NUM_CLASSES - 1), np.float32),
         ),
         "diffcam": SpectralBasis(
             **common("diffcam"),

@@ -12,6 +12,7 @@ import streamlit as st
 
 import explain_core as xc
 from explain_core.memory import BoundedMemory
+from explain_core.methods.cost import Speed, SpeedMeter
 from explain_core.methods.stability import Kind, Stability, question_change, stability
 from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
@@ -69,6 +70,11 @@ def session_memory() -> SessionMemory:
 def model_named(name: str) -> xc.Model:
     """Return a loaded model, shared by all sessions; it never changes."""
     return xc.load_model(name)
+
+
+def unload(model: xc.Model) -> None:
+    """Forget a loaded model for all sessions; it is loaded again when one asks for it."""
+    model_named.clear(model.name)
 
 
 @st.cache_data(ttl="1m", show_spinner=False)
@@ -135,20 +141,6 @@ def basis_of(
 ) -> Basis:
     """Return a method's basis, running the network only for what this session never asked."""
     memory = session_memory()
-    uses = xc.METHODS[method].compares_with
-    known = {p.name for p in xc.METHODS[method].parameters_of("prepare")}
-    mine = {name: value for name, value in parameters.items() if name in known}
-    key = (
-        model.fingerprint,
-        model.preprocessing,
-        image.digest,
-        method,
-        target,
-        references if uses != "nothing" else (),
-        reference_set.digest if reference_set is not None and uses == "pictures" else None,
-        layer,
-        tuple(sorted(mine.items())),
-    )
 
     def prepare() -> Basis:
         return xc.prepare_many(
@@ -160,11 +152,71 @@ def basis_of(
             reference_set=reference_set,
             layer=layer,
             progress=progress,
-            parameters=mine,
+            parameters=_prepare_values(method, parameters),
             store=memory.store,
         )[method]
 
+    key = basis_key(
+        model,
+        image,
+        method,
+        target=target,
+        references=references,
+        reference_set=reference_set,
+        layer=layer,
+        parameters=parameters,
+    )
     return _kept(memory, memory.bases, key, prepare)
+
+
+def kept_basis(key: Hashable) -> Basis | None:
+    """Return a basis by its `basis_key` where this session has asked for it before, else None."""
+    return session_memory().bases.get(key)
+
+
+def basis_key(
+    model: xc.Model,
+    image: xc.Image,
+    method: str,
+    *,
+    target: int | None,
+    references: tuple[int, ...],
+    reference_set: xc.ReferenceSet | None,
+    layer: str,
+    parameters: Mapping[str, ParameterValue],
+) -> Hashable:
+    """Return what tells a basis from others; references only where the method compares."""
+    uses = xc.METHODS[method].compares_with
+    return (
+        model.fingerprint,
+        model.preprocessing,
+        image.digest,
+        method,
+        target,
+        references if uses != "nothing" else (),
+        reference_set.digest if reference_set is not None and uses == "pictures" else None,
+        layer,
+        tuple(sorted(_prepare_values(method, parameters).items())),
+    )
+
+
+def _prepare_values(
+    method: str, parameters: Mapping[str, ParameterValue]
+) -> dict[str, ParameterValue]:
+    known = {p.name for p in xc.METHODS[method].parameters_of("prepare")}
+    return {name: value for name, value in parameters.items() if name in known}
+
+
+@st.cache_resource(show_spinner=False)
+def _speed_meter() -> SpeedMeter:
+    """Return what measures models, shared by all sessions."""
+    return SpeedMeter()
+
+
+def speed_of(model: xc.Model) -> Speed:
+    """Return how fast a model is on this machine, measured once for all sessions."""
+    with counted_passes():
+        return _speed_meter().speed(model)
 
 
 @st.cache_resource(show_spinner=False)

@@ -25,7 +25,7 @@ def method_picker(place: Place, question: Question) -> list[str]:
     if question.kind == "how unlike":
         default, kind = _WITH_PICTURES, "bank"
     if not model.has_head:
-        default, kind = methods, "no-head"
+        default, kind = [name for name in methods if not METHODS[name].is_control], "no-head"
     chosen = st.multiselect(
         "Methods, side by side",
         methods,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from components import caching, state
 from components.notices import shown_errors
-from explain_core import Model
+from explain_core import Model, ModelError
 from explain_core.references.bank import Bank
 
 
@@ -14,7 +14,7 @@ def model_picker() -> Model:
     """Show the models and return the chosen one, loaded.
 
     Raises:
-        ModelError: it cannot be loaded.
+        ModelError: it cannot be loaded, or is not among those on offer.
     """
     ready = {"digits": True}
     with shown_errors():
@@ -25,9 +25,11 @@ def model_picker() -> Model:
         format_func=lambda each: each if ready[each] else f"{each} ↓",
         key=state.MODEL,
         persist_state="session",
-        help="Bundled, listed in models.toml, or from torchvision. ↓: downloads its weights "
-        "first. Type to search.",
+        help="Bundled, listed in models.toml, or from timm or torchvision. ↓: downloads its "
+        "weights first. Type to search.",
     )
+    if name not in ready:  # only what the operator offers, whatever a browser sends
+        raise ModelError(f"there is no model '{name}' on this dashboard; choose one of the list")
     return caching.model_named(name)
 
 

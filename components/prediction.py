@@ -1,4 +1,4 @@
-"""What the model says: the most probable classes."""
+"""What the model says: the most probable classes, or the labels that it finds."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ from explain_core import Model
 from explain_core.types import Array
 
 _NUM_SHOWN = 5
+_NUM_LABELS_SHOWN = 20
+_IS_FOUND = 0.5
 _MAX_NAME = 28
 _ROW_PX = 24
 
 
 def show_prediction(model: Model, logits: Array) -> None:
-    """Show the top classes with their probabilities, as bars and as numbers."""
+    """Show the top classes with their probabilities, as bars and as numbers.
+
+    Of a multi-label model, whose labels do not compete: every label, and which of them it finds.
+    """
     probabilities = model.probabilities(logits)
-    top = np.argsort(-probabilities, kind="stable")[:_NUM_SHOWN]
+    num_shown = _NUM_LABELS_SHOWN if model.is_multi_label else _NUM_SHOWN
+    top = np.argsort(-probabilities, kind="stable")[:num_shown]
     names = [_short(model.classes[index]) for index in top]
-    st.markdown(f"**The model says {names[0]}** — {percent(probabilities[top[0]])}")
+    if model.is_multi_label:
+        _say_what_is_found(names, probabilities[top])
+    else:
+        st.markdown(f"**The model says {names[0]}** — {percent(probabilities[top[0]])}")
     figure = go.Figure(
         go.Bar(
             x=probabilities[top],
@@ -48,6 +57,17 @@ def show_prediction(model: Model, logits: Array) -> None:
         },
     )
     st.plotly_chart(figure, config={"displayModeBar": False}, key="prediction")
+
+
+def _say_what_is_found(names: list[str], probabilities: Array) -> None:
+    found = [
+        f"{name} ({percent(probability)})"
+        for name, probability in zip(names, probabilities, strict=True)
+        if probability > _IS_FOUND
+    ]
+    what = ", ".join(found) or "none of its labels"
+    st.markdown(f"**The model finds {what}**")
+    st.caption("Each label has its own probability; above 50 % it counts as found.")
 
 
 def _short(name: str) -> str:

@@ -10,8 +10,8 @@ from components import caching, state
 from components.map_strip import StripMap, map_strip, strip_legend
 from explain_core import Image, Model, ReferenceSet
 from explain_core.maps import upsample
+from explain_core.methods.settings import LAM
 from explain_core.methods.stability import Kind, Stability, is_unstable
-from explain_core.methods.table import LAM
 from explain_core.references.judging import Judgement, LamCurve
 from explain_core.types import as_size
 

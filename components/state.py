@@ -42,6 +42,7 @@ _NAVIGATION = "has-navigation"
 _WANTED_PAGE = "wanted-page"
 _LEFT_OUT = "left-out"
 _NOTED_LAM = "noted-lam"
+_STARTED = "started-methods"
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,3 +219,28 @@ def noted_lam() -> float | None:
     """Return where the viewer's λ stood last; None where it was never shown."""
     lam: float | None = st.session_state.get(_NOTED_LAM)
     return lam
+
+
+def start(wanted: str) -> None:
+    """Note that a slow method was asked for."""
+    st.session_state[_STARTED] = _started() | {wanted}
+
+
+def forget_started(wanted: str) -> None:
+    """Forget that a slow method was asked for: it was cancelled, or it failed."""
+    st.session_state[_STARTED] = _started() - {wanted}
+
+
+def keep_started(shown: set[str]) -> None:
+    """Forget what was asked for of other questions, so that nothing starts on coming back."""
+    st.session_state[_STARTED] = _started() & shown
+
+
+def is_started(wanted: str) -> bool:
+    """Return whether a slow method was asked for."""
+    return wanted in _started()
+
+
+def _started() -> frozenset[str]:
+    started: frozenset[str] = st.session_state.get(_STARTED, frozenset())
+    return started

@@ -187,7 +187,7 @@ class LinearBasis(Basis):
 
     Attributes:
         maps: (1 + R, h, w), signed; the target's first, then one per reference class.
-        weights: (R,), of the references; they sum to 1 except for `weights="released"`.
+        weights: (R,), of the references; they sum to 1.
     """
 
     maps: Array
@@ -196,17 +196,19 @@ class LinearBasis(Basis):
 
 @dataclass(frozen=True, eq=False)
 class LayerBasis(Basis):
-    """Hold activations and two gradients; a slider mixes the gradients position by position.
+    """Hold activations and one gradient per class; a slider mixes them position by position.
 
     Attributes:
         activations: (K, h, w).
         target_gradient: (K, h, w), of the target's logit.
-        reference_gradient: (K, h, w), weighted mean over the reference classes' logits.
+        reference_gradients: (R, K, h, w), of each reference class's logit.
+        weights: (R,), of the references; they sum to 1.
     """
 
     activations: Array
     target_gradient: Array
-    reference_gradient: Array
+    reference_gradients: Array
+    weights: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,15 +217,15 @@ class ScoreBasis(Basis):
 
     Attributes:
         activations: (K, h, w).
-        target_scores: (K,), `f^c(x * H_k) - f^c(x_b)`.
-        reference_scores: (K,), weighted mean over the reference classes' scores.
-        is_softmax: whether the mixed scores pass a softmax over the channels.
+        scores: (1 + R, K), `f(x * H_k)`, the target's first, then one row per reference class.
+        baselines: (1 + R,), `f(x_b)` of the same classes.
+        weights: (R,), of the references; they sum to 1. Empty without references.
     """
 
     activations: Array
-    target_scores: Array
-    reference_scores: Array
-    is_softmax: bool
+    scores: Array
+    baselines: Array
+    weights: Array
 
 
 @dataclass(frozen=True, eq=False)

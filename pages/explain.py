@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -16,34 +17,34 @@ from components.method_picker import method_picker
 from components.model_picker import bank_picker, layer_picker, model_picker
 from components.notices import show_cautions, show_error, shown_errors
 from components.page import page_head
-from components.parameter_panel import Values, parameter_widgets, parameters_of
+from components.parameter_panel import parameter_widgets, parameters_of
 from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
 from components.reference_builder import Place
 from components.reference_judge import show_judgement, show_stability
+from components.slow_methods import Prepared, Wanted, prepare_quick, run_started
 from components.varying import show_varying
 from components.wording import percent, short
 from explain_core import METHODS, ExplainError, Image, Model, render
 from explain_core.images.display import to_display
 from explain_core.methods.cautions import basis_cautions, question_cautions
-from explain_core.methods.table import LAM
+from explain_core.methods.settings import LAM
 from explain_core.types import Array, Basis, Contrast
 
 _LEAD = "Why this, and why not that?"
 _PICTURE_PX = 480
 _PREPARED_AHEAD_PX = 16_000_000
-_NEEDS_MOST_FIRST = ("classes", "nothing", "pictures")
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Hold everything the sidebar says."""
+    """Hold everything the sidebar says, and where it shows the methods' settings."""
 
     place: Place
     image: Image
     logits: Array | None
     question: Question
-    settings: Values
+    settings_place: Any
 
     @property
     def model(self) -> Model:
@@ -75,7 +76,10 @@ def main() -> None:
         return
     methods = _show_picture(asked)
     if methods:
-        _maps(asked, _prepared(asked, methods))
+        prepared = _prepared(asked, methods)
+        if prepared.bases:
+            _maps(asked, prepared)
+        run_started(prepared)
 
 
 def _ask() -> Asked | None:
@@ -89,11 +93,11 @@ def _ask() -> Asked | None:
     with st.expander("Layer, bank and method settings"):
         layer = layer_picker(model)
         bank = bank_picker(model)
-        settings = parameter_widgets(parameters_of(METHODS, "prepare"))
+        settings_place = st.container()
     place = Place(model, bank, image, layer)
     with above:
         question = question_picker(place, image, logits)
-    return Asked(place, image, logits, question, settings)
+    return Asked(place, image, logits, question, settings_place)
 
 
 def _show_picture(asked: Asked) -> list[str]:
@@ -115,42 +119,39 @@ def _show_picture(asked: Asked) -> list[str]:
     return chosen
 
 
-def _prepared(asked: Asked, methods: Sequence[str]) -> dict[str, Basis]:
-    """Return the methods' bases; where one fails, its message is shown and the others stay.
-
-    Those that need most of a pass come first, so that the others find it done.
-    """
-    bases = {}
-    place = st.empty()
-    for method in sorted(
-        methods, key=lambda name: _NEEDS_MOST_FIRST.index(METHODS[name].compares_with)
-    ):
-        title = METHODS[method].title
-
-        def progress(share: float, title: str = title) -> None:
-            place.progress(share, text=f"{title}: gradients at noisy copies")
-
-        with shown_errors(), st.spinner(f"{title} …", show_time=True):
-            bases[method] = caching.basis_of(
-                asked.model,
-                asked.image,
-                method,
+def _prepared(asked: Asked, methods: Sequence[str]) -> Prepared:
+    """Show the methods' settings in the sidebar and return their bases, as far as they go."""
+    with asked.settings_place:
+        settings = parameter_widgets(parameters_of(methods, "prepare"))
+    return prepare_quick(
+        [
+            Wanted(
+                model=asked.model,
+                image=asked.image,
+                method=method,
                 target=asked.question.target,
                 references=asked.question.references,
                 reference_set=asked.question.reference_set,
                 layer=asked.layer,
-                parameters=asked.settings,
-                progress=progress,
+                parameters={
+                    parameter.name: settings[parameter.name]
+                    for parameter in METHODS[method].parameters_of("prepare")
+                },
             )
-    place.empty()
-    return {method: bases[method] for method in methods if method in bases}
+            for method in methods
+        ]
+    )
 
 
 @st.fragment
-def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
+def _maps(asked: Asked, prepared: Prepared) -> None:
     """Show the maps; what is set in the viewer runs only this part again, never a network."""
     cautions = st.container()
-    panels = [_panel(asked, method, basis) for method, basis in bases.items()]
+    bases = prepared.bases
+    panels = [
+        _panel(asked, method, basis, prepared.notes.get(method, ""))
+        for method, basis in bases.items()
+    ]
     settings = show_maps(
         asked.model,
         asked.image,
@@ -164,7 +165,9 @@ def _maps(asked: Asked, bases: Mapping[str, Basis]) -> None:
             [
                 caution
                 for method, basis in bases.items()
-                for caution in basis_cautions(basis, settings.of(method))
+                for caution in basis_cautions(
+                    basis, settings.of(method), asked.model.gradient_layer
+                )
             ]
         )
     _downloads(asked, panels, settings)
@@ -204,7 +207,7 @@ def _judge(asked: Asked, lam: float) -> None:
             )
 
 
-def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
+def _panel(asked: Asked, method: str, basis: Basis, note: str) -> Panel:
     about = METHODS[method]
     question = asked.question
     target = "this picture"
@@ -215,6 +218,8 @@ def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
         "classes": f"{target} against {_names(asked)}",
         "pictures": f"{target} against {question.pictures}",
     }[about.compares_with]
+    if about.is_control:
+        subtitle = "knows nothing of the model"
     is_of_pictures = about.compares_with == "pictures"
     return Panel(
         name=method,
@@ -222,7 +227,7 @@ def _panel(asked: Asked, method: str, basis: Basis) -> Panel:
         basis=basis,
         subtitle=subtitle,
         reversed_subtitle=f"{_names(asked)} against {target}",
-        foot=_in_words(basis),
+        foot=" · ".join(filter(None, [note, _in_words(basis)])),
         meaning={
             "unsigned": ("none", "most"),
             "signed": ("has less", "has more") if is_of_pictures else ("against", "for"),
@@ -288,12 +293,20 @@ def _in_words(basis: Basis) -> str:
     parts = []
     if "weights" in shown:
         parts.append(f"{shown['weights']} weights")
+    if shown.get("top_channels"):
+        parts.append(f"the {shown['top_channels']} strongest channels only: an approximation")
     if shown.get("left_out"):
         parts.append("the picture itself left out")
     if "num_samples" in shown:
-        parts.append(f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}, seed {shown['seed']}")
+        parts.append(f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}")
+    if "num_masks" in shown:
+        parts.append(f"{shown['num_masks']:,} masks of {shown['grid']} × {shown['grid']}")
+    if "num_updates" in shown:
+        parts.append(f"{shown['num_updates']:,} steps, deleted parts: {shown['perturbation']}")
+    if "seed" in shown:
+        parts.append(f"seed {shown['seed']}")
     layer = basis.provenance.layer
-    parts.append("input gradient" if layer == "input" else f"layer {layer}")
+    parts.append("at the input" if layer == "input" else f"layer {layer}")
     return " · ".join(parts)
 
 

@@ -1,10 +1,12 @@
 """What the page is sent: one block of bytes, a JSON header with the arrays behind it.
 
 Layout: the header's length (uint32, little-endian), the header (UTF-8), then the arrays' bytes,
-which the header describes (type, shape, offset). Large arrays are sent as 16-bit steps per slice
-of their first axis, `value = low + step * stored`: half the bytes of float32 with an error of
+which the header describes (type, shape, offset). Large arrays are sent as 16-bit steps per slice,
+a map in most cases, `value = low + step * stored`: half the bytes of float32 with an error of
 1/131070 of the slice's range, where float16 would lose small gradients. Each slice's step and low
-are two more arrays. A slice with NaN or infinity becomes NaN: the page then says so in its panel.
+are two more arrays. Where every slice holds one number only, as gradients below a global average
+do, nothing else is sent. A slice with NaN or infinity becomes NaN: the page then says so in its
+panel.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class Message:
     described: list[dict[str, Any]] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
 
-    def add(self, array: Array, **more: int) -> int:
+    def add(self, array: Array, **more: Any) -> int:
         """Add an array as it is, with what else describes it; return its index."""
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         self.described.append(
@@ -64,23 +66,26 @@ class Message:
         self.chunks.append(array.tobytes())
         return len(self.described) - 1
 
-    def add_quantised(self, array: Array) -> int:
-        """Add an array as 16-bit steps per slice of its first axis; return its index."""
+    def add_quantised(self, array: Array, num_axes: int = 1) -> int:
+        """Add an array as 16-bit steps per slice of its first axes; return its index."""
         if array.size == 0:
             return self.add(array.astype(np.float32))
-        flat = array.reshape(len(array), -1).astype(np.float64)
+        flat = array.reshape(math.prod(array.shape[:num_axes]), -1).astype(np.float64)
         is_whole = np.isfinite(flat).all(axis=1)
         flat[~is_whole] = 0
         lows = flat.min(axis=1)
         steps = (flat.max(axis=1) - lows) / 65535
         safe = np.where(steps > 0, steps, 1)
         stored = np.rint((flat - lows[:, None]) / safe[:, None]).astype(np.uint16)
+        is_flat = not steps.any()
         steps[~is_whole] = np.nan
-        return self.add(
-            stored.reshape(array.shape),
-            steps=self.add(steps.astype(np.float32)),
-            lows=self.add(lows.astype(np.float32)),
-        )
+        described = {
+            "shape": array.shape,
+            "steps": self.add(steps.astype(np.float32)),
+            "lows": self.add(lows.astype(np.float32)),
+            "is_flat": is_flat,
+        }
+        return self.add(stored[:0] if is_flat else stored, **described)
 
     def packed(self, header: Mapping[str, Any]) -> bytes:
         """Return the whole message."""
@@ -170,10 +175,11 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "help": parameter.help,
         "default": parameter.default,
         "is_switch": isinstance(parameter.default, bool),
+        "choices": parameter.choices,
         "unit": parameter.unit,
         **(
             {}
-            if isinstance(parameter.default, bool)
+            if isinstance(parameter.default, bool | str)
             else {
                 "min": parameter.min,
                 "max": parameter.max,
@@ -192,7 +198,10 @@ def _basis(message: Message, basis: Basis) -> dict[str, Any]:
         "size": basis.geometry.input_size,
         "numbers": numbers,
         "fields": arrays,
-        "knows": [parameter.name for parameter in method.parameters_of("render")],
+        # a finished map has nothing to slide: p acts on guided variants only
+        "knows": []
+        if isinstance(basis, StaticBasis)
+        else [parameter.name for parameter in method.parameters_of("render")],
         "can_be_signed": method.can_be_signed,
     }
 
@@ -214,17 +223,23 @@ def _linear(message: Message, basis: LinearBasis) -> Packed:
 
 
 def _layer(message: Message, basis: LayerBasis) -> Packed:
-    names = ("activations", "target_gradient", "reference_gradient")
-    return "layer", {}, {name: message.add_quantised(getattr(basis, name)) for name in names}
+    arrays = {
+        "activations": message.add_quantised(basis.activations),
+        "target_gradient": message.add_quantised(basis.target_gradient),
+        "reference_gradients": message.add_quantised(basis.reference_gradients, num_axes=2),
+        "weights": message.add(basis.weights.astype(np.float64)),
+    }
+    return "layer", {}, arrays
 
 
 def _score(message: Message, basis: ScoreBasis) -> Packed:
     arrays = {
         "activations": message.add_quantised(basis.activations),
-        "target_scores": message.add(basis.target_scores.astype(np.float64)),
-        "reference_scores": message.add(basis.reference_scores.astype(np.float64)),
+        "scores": message.add(basis.scores.astype(np.float64)),
+        "baselines": message.add(basis.baselines.astype(np.float64)),
+        "weights": message.add(basis.weights.astype(np.float64)),
     }
-    return "score", {"is_softmax": basis.is_softmax}, arrays
+    return "score", {}, arrays
 
 
 def _spectral(message: Message, basis: SpectralBasis) -> Packed:

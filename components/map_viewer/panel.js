@@ -216,7 +216,11 @@ export class Panel {
     const about = this.viewer.header.parameters.filter((each) => this.about.knows.includes(each.name));
     return about
       .filter((each) => !each.is_switch || this.values[each.name])
-      .map((each) => (each.is_switch ? each.label.toLowerCase() : `${each.label.split(" ")[0]} = ${slide(each).toText(this.values[each.name])}`))
+      .map((each) => {
+        if (each.is_switch) return each.label.toLowerCase();
+        const value = this.values[each.name];
+        return each.choices?.length ? value : `${each.label.split(" ")[0]} = ${slide(each).toText(value)}`;
+      })
       .join(" · ");
   }
 

@@ -22,23 +22,25 @@ export function unpack(bytes) {
   return { header, arrays };
 }
 
-function unpackArray(bytes, start, { type, shape, offset, num_bytes, steps, lows }, arrays) {
+function unpackArray(bytes, start, described, arrays) {
+  const { type, shape, offset, num_bytes, steps, lows, is_flat: isFlat } = described;
   const from = bytes.byteOffset + start + offset;
   const Type = TYPES[type];
   if (!Type) throw new Error(`an array has the unknown type “${type}”`);
   if (start + offset + num_bytes > bytes.length) throw new Error("an array is cut short");
   const count = shape.reduce((product, side) => product * side, 1);
-  if (num_bytes !== count * Type.BYTES_PER_ELEMENT) {
+  if (num_bytes !== (isFlat ? 0 : count * Type.BYTES_PER_ELEMENT)) {
     throw new Error(`an array has ${num_bytes} bytes, but its shape is ${shape.join(" × ")}`);
   }
   const stored = new Type(bytes.buffer.slice(from, from + num_bytes)); // aligned by copying
   if (steps === undefined) return { shape, values: stored };
   const values = new Float32Array(count); // quantised per slice: value = low + step * stored
-  const size = count / shape[0];
-  for (let i = 0, j = 0; i < shape[0]; i++) {
+  const slices = arrays[steps].values.length;
+  const size = count / slices;
+  for (let i = 0, j = 0; i < slices; i++) {
     const step = arrays[steps].values[i];
     const low = arrays[lows].values[i];
-    for (const end = j + size; j < end; j++) values[j] = low + step * stored[j];
+    for (const end = j + size; j < end; j++) values[j] = low + step * (isFlat ? 0 : stored[j]);
   }
   return { shape, values };
 }
@@ -52,54 +54,88 @@ function shares({ gamma, reverse }) {
   return reverse ? [-gamma, 1] : [1, -gamma];
 }
 
-function renderLinear({ maps, weights }, parameters) {
-  const size = maps.values.length / maps.shape[0];
-  const [forTarget, forReference] = shares(parameters);
-  const out = new Float64Array(size);
-  for (let j = 0; j < size; j++) out[j] = forTarget * maps.values[j];
-  for (let r = 0; r < weights.values.length; r++) {
-    const weight = forReference * weights.values[r];
-    for (let j = 0; j < size; j++) out[j] += weight * maps.values[(r + 1) * size + j];
-  }
-  return out;
-}
-
-function renderLayer({ activations, target_gradient, reference_gradient }, parameters) {
-  const [channels, height, width] = activations.shape;
-  const size = height * width;
-  const [forTarget, forReference] = shares(parameters);
-  const a = activations.values;
-  const t = target_gradient.values;
-  const r = reference_gradient.values;
-  const out = new Float64Array(size);
-  for (let k = 0, i = 0; k < channels; k++) {
-    for (let j = 0; j < size; j++, i++) {
-      const gradient = forTarget * t[i] + forReference * r[i];
-      if (gradient > 0) out[j] += gradient * a[i];
+/**
+ * One map of several references. `mix` makes the map before its ReLU from the references' weights;
+ * other aggregations than the average before the ReLU take the map of each reference alone.
+ */
+function aggregated(weights, mix, { aggregation }) {
+  if (aggregation === "average before ReLU" || !weights.length) return mix(weights);
+  const isMaximum = aggregation === "maximum before ReLU";
+  let out;
+  for (let r = 0; r < weights.length; r++) {
+    const single = mix(weights.map((_, other) => Number(other === r)));
+    out ??= new Float64Array(single.length).fill(isMaximum ? -Infinity : 0);
+    for (let j = 0; j < out.length; j++) {
+      if (isMaximum) out[j] = Math.max(out[j], single[j]);
+      else out[j] += weights[r] * Math.max(single[j], 0);
     }
   }
   return out;
 }
 
-function renderScore({ activations, target_scores, reference_scores, is_softmax }, parameters) {
+/** The slices of `values` along its first axis but for the first `skipped`, weighed and added. */
+function weighed(weights, values, size, skipped = 0) {
+  const out = new Float64Array(size);
+  for (let r = 0; r < weights.length; r++) {
+    const weight = weights[r];
+    if (weight === 0) continue;
+    for (let j = 0, i = (r + skipped) * size; j < size; j++, i++) out[j] += weight * values[i];
+  }
+  return out;
+}
+
+function renderLinear({ maps, weights }, parameters) {
+  const size = maps.values.length / maps.shape[0];
+  const [forTarget, forReference] = shares(parameters);
+  const mix = (each) => {
+    const out = weighed(each, maps.values, size, 1);
+    for (let j = 0; j < size; j++) out[j] = forTarget * maps.values[j] + forReference * out[j];
+    return out;
+  };
+  return aggregated(weights.values, mix, parameters);
+}
+
+function renderLayer({ activations, target_gradient, reference_gradients, weights }, parameters) {
   const [channels, height, width] = activations.shape;
   const size = height * width;
   const [forTarget, forReference] = shares(parameters);
-  let weights = Float64Array.from(
-    target_scores.values,
-    (score, k) => forTarget * score + forReference * reference_scores.values[k],
-  );
-  if (is_softmax) {
-    const peak = weights.reduce((a, b) => Math.max(a, b), -Infinity);
-    weights = weights.map((weight) => Math.exp(weight - peak));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    weights = weights.map((weight) => weight / sum);
-  }
-  const out = new Float64Array(size);
-  for (let k = 0, i = 0; k < channels; k++) {
-    for (let j = 0; j < size; j++, i++) out[j] += weights[k] * activations.values[i];
-  }
-  return out;
+  const a = activations.values;
+  const t = target_gradient.values;
+  const mix = (each) => {
+    const r = weighed(each, reference_gradients.values, t.length);
+    const out = new Float64Array(size);
+    for (let k = 0, i = 0; k < channels; k++) {
+      for (let j = 0; j < size; j++, i++) {
+        const gradient = forTarget * t[i] + forReference * r[i];
+        if (gradient > 0) out[j] += gradient * a[i];
+      }
+    }
+    return out;
+  };
+  return aggregated(weights.values, mix, parameters);
+}
+
+function renderScore({ activations, scores, baselines, weights }, parameters) {
+  const [channels, height, width] = activations.shape;
+  const [forTarget, forReference] = weights.values.length ? shares(parameters) : [1, 0];
+  const mix = (each) => {
+    const alpha = weighed(each, scores.values, channels, 1);
+    const [above] = weighed(each, baselines.values, 1, 1);
+    const baseline = parameters.reverse && each.length ? above : baselines.values[0];
+    for (let k = 0; k < channels; k++) {
+      alpha[k] = forTarget * scores.values[k] + forReference * alpha[k] - baseline;
+    }
+    if (parameters.softmax) softmax(alpha);
+    return weighed(alpha, activations.values, height * width);
+  };
+  return aggregated(weights.values, mix, parameters);
+}
+
+function softmax(numbers) {
+  const peak = numbers.reduce((a, b) => Math.max(a, b), -Infinity);
+  let sum = 0;
+  for (let k = 0; k < numbers.length; k++) sum += numbers[k] = Math.exp(numbers[k] - peak);
+  for (let k = 0; k < numbers.length; k++) numbers[k] /= sum;
 }
 
 function renderSpectral({ eigenvalues, coefficients, projections, rest, lam_unit }, { lam }) {
@@ -172,8 +208,8 @@ const RENDERERS = {
 const SHAPES = {
   static: { map: "hw" },
   linear: { maps: "nhw", weights: "r" },
-  layer: { activations: "khw", target_gradient: "khw", reference_gradient: "khw" },
-  score: { activations: "khw", target_scores: "k", reference_scores: "k" },
+  layer: { activations: "khw", target_gradient: "khw", reference_gradients: "rkhw", weights: "r" },
+  score: { activations: "khw", scores: "nk", baselines: "n", weights: "r" },
   spectral: { projections: "ihw", eigenvalues: "i", coefficients: "i", rest: "hw" },
   guided: { mean_absolute: "chw", variance: "chw" },
 };
@@ -190,7 +226,7 @@ export function basisSize(kind, basis) {
     if (!fits) throw new Error(`“${name}” of shape ${shape.join(" × ")} does not fit the other data`);
   }
   if (lengths.n !== undefined && lengths.n !== lengths.r + 1) {
-    throw new Error(`${lengths.n} maps do not fit ${lengths.r} weights`);
+    throw new Error(`${lengths.n} classes do not fit ${lengths.r} weights`);
   }
   if (lengths.h === 0 || lengths.w === 0) throw new Error("the data are empty");
   return [lengths.h, lengths.w];

@@ -84,7 +84,8 @@ class Viewer {
     this.tables = Object.fromEntries(
       Object.entries(this.header.colours).map(([name, index]) => [name, colourTable(this.arrays[index].values)]),
     );
-    const switchesLast = [...parameters].sort((a, b) => a.is_switch - b.is_switch);
+    const rank = (each) => (each.is_switch ? 2 : each.choices?.length ? 1 : 0);
+    const switchesLast = [...parameters].sort((a, b) => rank(a) - rank(b));
     this.controls.replaceChildren(...switchesLast.map((each) => this.control(each, this.state.values)));
     this.buildLooks();
     this.panels = panels.map((panel) => new Panel(this, panel));
@@ -96,8 +97,17 @@ class Viewer {
     this.answer();
   }
 
-  /** A slider or a switch; `target` holds its value. */
+  /** A slider, a switch or a choice; `target` holds its value. */
   control(parameter, target, redraw = () => this.draw(parameter.name)) {
+    if (parameter.choices?.length) {
+      const chosen = () => {
+        redraw();
+        this.answer();
+      };
+      const box = choice(parameter.label, parameter.choices, target, parameter.name, chosen, parameter.help);
+      box.dataset.parameter = parameter.name;
+      return box;
+    }
     const row = make("label", { className: parameter.is_switch ? "control switch" : "control", title: parameter.help });
     const name = make("span", { className: "name", textContent: parameter.label });
     if (parameter.is_switch) {
@@ -282,7 +292,7 @@ class Viewer {
     for (const { name } of this.header.parameters) {
       const input = this.controls.querySelector(`[data-parameter="${name}"]`);
       input.disabled = !this.panels.some((panel) => panel.knows(name));
-      input.closest("label").classList.toggle("is-off", input.disabled);
+      (input.closest("label") ?? input).classList.toggle("is-off", input.disabled);
     }
   }
 

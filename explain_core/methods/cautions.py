@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explain_core.methods.table import METHODS
 from explain_core.models.model import Model
 from explain_core.references.similar import weight_cosines
 from explain_core.types import (
@@ -17,6 +18,7 @@ from explain_core.types import (
     LayerBasis,
     LinearBasis,
     ParameterValue,
+    ScoreBasis,
     SpectralBasis,
     StaticBasis,
 )
@@ -51,7 +53,16 @@ def question_cautions(model: Model, logits: Array, contrast: Contrast) -> tuple[
     found = []
     probabilities = model.probabilities(logits)
     predicted = int(np.argmax(probabilities))
-    if contrast.target != predicted:
+    if model.is_multi_label:
+        if probabilities[contrast.target] <= WEAK_PROBABILITY:
+            found.append(
+                Caution(
+                    "target-not-predicted",
+                    f"The model does not find “{model.classes[contrast.target]}”: the maps show "
+                    "what little speaks for it.",
+                )
+            )
+    elif contrast.target != predicted:
         found.append(
             Caution(
                 "target-not-predicted",
@@ -81,19 +92,42 @@ def question_cautions(model: Model, logits: Array, contrast: Contrast) -> tuple[
     return tuple(found)
 
 
-def basis_cautions(basis: Basis, parameters: Mapping[str, ParameterValue]) -> tuple[Caution, ...]:
+def basis_cautions(
+    basis: Basis, parameters: Mapping[str, ParameterValue], instead: str | None = None
+) -> tuple[Caution, ...]:
     """Return what is doubtful about one method's basis at these slider values.
 
     Args:
         parameters: of the render phase, complete.
+        instead: a layer that the scores depend on, to name where this one tells nothing.
     """
     layer = basis.provenance.layer
+    method = METHODS[basis.provenance.method]
+    if _is_silent(basis) and method.is_control:
+        return (Caution("empty-control", f"{method.title}: empty, for the picture has no edges."),)
+    if _is_silent(basis) and method.name == "mask":
+        return (
+            Caution(
+                "nothing-deleted",
+                "Mask: deleting any part costs more than it takes from the target's probability, "
+                "so the map is empty. Let deleted parts be black, or lower the prices.",
+            ),
+        )
+    if _is_silent(basis) and layer == "input":
+        return (
+            Caution(
+                "dead-gradient",
+                "The target's score does not change with this picture's pixels, so the map is "
+                "empty. Ask about another class.",
+            ),
+        )
     if _is_silent(basis):
+        other = f"“{instead}”" if instead is not None and instead != layer else "an earlier layer"
         return (
             Caution(
                 "dead-gradient",
                 f"The target's score does not depend on “{layer}” for this picture, so the map "
-                "is empty. Choose an earlier layer.",
+                f"tells nothing of it. Choose {other}.",
             ),
         )
     if isinstance(basis, SpectralBasis) and basis.num_references <= basis.num_features:
@@ -128,6 +162,8 @@ def _is_silent(basis: Basis) -> bool:
         return not basis.target_gradient.any()
     if isinstance(basis, GuidedBasis):
         return not basis.mean_absolute.any()
+    if isinstance(basis, ScoreBasis):
+        return bool((basis.scores[0] == basis.baselines[0]).all())
     return isinstance(basis, StaticBasis) and not basis.map.any()
 
 

@@ -6,12 +6,16 @@ eigenbasis of the scatter every λ is one weighted sum, so the slider never solv
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from explain_core.methods.evidence import CLASS_GRADIENTS, ClassEvidence
+from explain_core.methods.method import Method, Request, forward_passes
+from explain_core.methods.settings import LAM
 from explain_core.references.spectrum import Spectrum
-from explain_core.types import Array
+from explain_core.types import Array, Basis, ParameterValue, SpectralBasis, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,3 +52,42 @@ def spectral_parts(activations: Array, pooled: Array, spectrum: Spectrum) -> Spe
         projections=projections.reshape(-1, height, width),
         rest=rest.reshape(height, width),
     )
+
+
+def _diffcam(
+    request: Request, evidence: ClassEvidence, values: Mapping[str, ParameterValue]
+) -> Basis:
+    references = request.references
+    assert references is not None
+    spectrum = references.spectrum
+    pooled = evidence.pooled(references.pooling, references.layer)
+    parts = spectral_parts(evidence.activations, pooled, spectrum)
+    return SpectralBasis(
+        request.provenance,
+        request.geometry,
+        eigenvalues=parts.eigenvalues,
+        coefficients=read_only(parts.coefficients),
+        projections=read_only(parts.projections),
+        rest=read_only(parts.rest),
+        lam_unit=spectrum.lam_unit,
+        num_references=spectrum.count,
+        num_features=len(spectrum.mean),
+    )
+
+
+DIFFCAM_FAMILY = (
+    Method(
+        name="diffcam",
+        title="DiffCAM",
+        evidence=CLASS_GRADIENTS,
+        compares_with="pictures",
+        needs_class=False,
+        is_signed=True,
+        can_be_signed=True,
+        parameters=(LAM,),
+        summary="What the picture has that the reference pictures lack.",
+        paper="Li et al., DiffCAM, CVPR 2025",
+        build=_diffcam,
+        cost=forward_passes(1),
+    ),
+)

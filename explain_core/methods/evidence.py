@@ -1,24 +1,24 @@
-"""All that methods ask of the network: activations with class gradients, and input gradients.
+"""What methods ask of the network: activations with class gradients, and the input gradient.
 
 Evidence is gathered once per picture and question; every method of a family builds its basis from
-the same evidence. Nothing else in `methods` runs a network.
+the same evidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from explain_core.maps import require_finite
-from explain_core.models.device import batch_size, halve_on_out_of_memory
 from explain_core.models.layers import pooled_from
 from explain_core.models.model import Model
-from explain_core.types import Array, Image, Pooling, as_size, read_only
+from explain_core.types import Array, Image, ParameterValue, Pooling, read_only
 
 Progress = Callable[[float], None]
 
@@ -47,18 +47,72 @@ class ClassEvidence:
 
 @dataclass(frozen=True, eq=False)
 class GradientEvidence:
-    """Hold the gradient of a logit at the input and its statistics over noisy copies.
+    """Hold the gradient of a logit at the picture itself.
 
     Attributes:
-        clean: (C, H, W), `∂y^c/∂x` at the picture itself; None where copies were asked for.
-        mean, mean_absolute, variance: (C, H, W) over the n noisy copies, the variance with
-            n - 1; None where the picture itself was asked for.
+        clean: (C, H, W), `∂y^c/∂x`.
     """
 
-    clean: Array | None
-    mean: Array | None = None
-    mean_absolute: Array | None = None
-    variance: Array | None = None
+    clean: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Hold what evidence is gathered for.
+
+    Attributes:
+        layer: a tapped layer.
+        target: class index; None without a head.
+        classes: whose gradients at the layer are needed.
+        values: of the method's prepare parameters.
+        progress: called with the share that is done, in [0, 1]; may raise to cancel.
+    """
+
+    model: Model
+    image: Image
+    layer: str
+    target: int | None
+    classes: tuple[int, ...] = ()
+    values: Mapping[str, ParameterValue] = field(default_factory=dict)
+    progress: Progress | None = None
+
+    @property
+    def target_class(self) -> int:
+        """Return the target of a method that needs one."""
+        assert self.target is not None
+        return self.target
+
+
+Evidence = TypeVar("Evidence")
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceKind(Generic[Evidence]):
+    """Describe one thing that methods ask of the network.
+
+    Attributes:
+        name: unique.
+        gather: runs the network, given what was kept before, or None.
+        at: where it looks; evidence at the input is the same for every layer.
+        needs_target: whether it differs from target to target.
+        parameters: names of the prepare parameters that it depends on.
+        covers: whether what was kept answers what is asked now.
+        variant: another kind that some parameter values ask for instead; None keeps this one.
+    """
+
+    name: str
+    gather: Callable[[Asked, Evidence | None], Evidence]
+    at: Literal["layer", "input"] = "input"
+    needs_target: bool = True
+    parameters: tuple[str, ...] = ()
+    covers: Callable[[Evidence, Asked], bool] = lambda kept, asked: True
+    variant: Callable[[Mapping[str, ParameterValue]], EvidenceKind[Evidence] | None] = (
+        lambda values: None
+    )
+
+    def for_values(self, values: Mapping[str, ParameterValue]) -> EvidenceKind[Evidence]:
+        """Return the kind that these values of the prepare parameters ask for."""
+        return self.variant(values) or self
 
 
 def gather_class_evidence(
@@ -89,16 +143,16 @@ def gather_class_evidence(
                 allow_unused=True,
                 materialize_grads=True,
             )
-            gradients[index] = _as_array(tapped.as_maps(gradient)[0], f"gradient of class {index}")
+            gradients[index] = as_array(tapped.as_maps(gradient)[0], f"gradient of class {index}")
     token = tapped.class_token(output)
     return ClassEvidence(
         logits=(
-            _as_array(logits[0].detach().cpu().double(), "network's output")
+            as_array(logits[0].detach().cpu().double(), "network's output")
             if model.has_head
             else np.empty(0)
         ),
-        activations=_as_array(tapped.as_maps(output)[0], f"output of layer '{layer}'"),
-        class_token=None if token is None else _as_array(token[0], f"token of layer '{layer}'"),
+        activations=as_array(tapped.as_maps(output)[0], f"output of layer '{layer}'"),
+        class_token=None if token is None else as_array(token[0], f"token of layer '{layer}'"),
         gradients=gradients,
     )
 
@@ -111,47 +165,8 @@ def gather_clean_gradient(model: Model, image: Image, target: int) -> GradientEv
         NumericsError: NaN or infinity in the gradient.
     """
     with gradients_on():
-        gradient = _input_gradients(model, model.preprocess(image), target)[0]
-    return GradientEvidence(clean=_as_array(gradient, "input gradient"))
-
-
-def gather_noisy_gradients(
-    model: Model,
-    image: Image,
-    target: int,
-    *,
-    num_samples: int,
-    spread: float,
-    seed: int,
-    progress: Progress | None = None,
-) -> GradientEvidence:
-    """Take the statistics of the target's input gradient over noisy copies of the picture.
-
-    The copies are `x + N(0, (spread * (max x - min x))^2)`. They are drawn one after the other
-    from a generator seeded with `seed`, so that the batch size changes nothing, and their
-    statistics are accumulated in one pass, so that memory does not grow with their number.
-
-    Args:
-        num_samples: n, at least 2.
-        progress: called with the share that is done, in [0, 1]; may raise to cancel.
-
-    Raises:
-        InputError: a model without a head.
-        NumericsError: NaN or infinity in a gradient.
-    """
-    with gradients_on():
-        x = model.preprocess(image)
-
-        def run(size: int) -> _RunningStatistics:
-            return _noisy_statistics(model, x, target, num_samples, spread, seed, size, progress)
-
-        statistics = halve_on_out_of_memory(run, batch_size(model.device, as_size(x.shape[2:])))
-    return GradientEvidence(
-        clean=None,
-        mean=_as_array(statistics.mean, "mean gradient"),
-        mean_absolute=_as_array(statistics.mean_absolute, "mean absolute gradient"),
-        variance=_as_array(statistics.sum_sq / (num_samples - 1), "gradient variance"),
-    )
+        gradient = input_gradients(model, model.preprocess(image), target)[0]
+    return GradientEvidence(clean=as_array(gradient, "input gradient"))
 
 
 @contextmanager
@@ -161,56 +176,7 @@ def gradients_on() -> Iterator[None]:
         yield
 
 
-@dataclass
-class _RunningStatistics:
-    """Accumulate mean, mean absolute value and squared deviations, batch by batch (Chan et al.)."""
-
-    mean: Tensor
-    mean_absolute: Tensor
-    sum_sq: Tensor
-    count: int = 0
-
-    def add(self, batch: Tensor) -> None:
-        size = len(batch)
-        total = self.count + size
-        batch_mean = batch.mean(dim=0)
-        gap = batch_mean - self.mean
-        self.sum_sq += batch.sub(batch_mean).square_().sum(dim=0)
-        self.sum_sq += gap.square() * (self.count * size / total)
-        self.mean += gap * (size / total)
-        self.mean_absolute += (batch.abs_().mean(dim=0) - self.mean_absolute) * (size / total)
-        self.count = total
-
-
-def _noisy_statistics(
-    model: Model,
-    x: Tensor,
-    target: int,
-    num_samples: int,
-    spread: float,
-    seed: int,
-    size: int,
-    progress: Progress | None,
-) -> _RunningStatistics:
-    sigma = spread * float(x.max() - x.min())
-    rng = torch.Generator().manual_seed(seed)
-    zeros = torch.zeros_like(x[0])
-    statistics = _RunningStatistics(zeros.clone(), zeros.clone(), zeros.clone())
-    while statistics.count < num_samples:
-        if progress is not None:
-            progress(statistics.count / num_samples)
-        noise = [
-            torch.randn(x.shape[1:], generator=rng, dtype=torch.float32)
-            for _ in range(min(size, num_samples - statistics.count))
-        ]
-        copies = x + sigma * torch.stack(noise).to(x)
-        statistics.add(_input_gradients(model, copies, target))
-    if progress is not None:
-        progress(1.0)
-    return statistics
-
-
-def _input_gradients(model: Model, x: Tensor, target: int) -> Tensor:
+def input_gradients(model: Model, x: Tensor, target: int) -> Tensor:
     """Return (N, C, H, W): the gradient of each picture's target logit at its own input."""
     model.require_head()
     leaf = x.detach().requires_grad_()
@@ -219,9 +185,39 @@ def _input_gradients(model: Model, x: Tensor, target: int) -> Tensor:
     return gradients
 
 
-def _as_array(values: Tensor, what: str) -> Array:
+def as_array(values: Tensor, what: str) -> Array:
+    """Return a read-only array on the CPU.
+
+    Raises:
+        NumericsError: NaN or infinity in it.
+    """
     if values.dtype not in (torch.float32, torch.float64):
         values = values.float()
     array = values.detach().cpu().numpy()
     require_finite(array, f"the {what}")
     return read_only(array)
+
+
+def _add_classes(asked: Asked, kept: ClassEvidence | None) -> ClassEvidence:
+    known = {} if kept is None else kept.gradients
+    missing = [index for index in asked.classes if index not in known]
+    fresh = gather_class_evidence(asked.model, asked.image, asked.layer, missing)
+    return replace(fresh, gradients={**known, **fresh.gradients})
+
+
+def _has_classes(kept: ClassEvidence, asked: Asked) -> bool:
+    return all(index in kept.gradients for index in asked.classes)
+
+
+def _clean(asked: Asked, _kept: GradientEvidence | None) -> GradientEvidence:
+    return gather_clean_gradient(asked.model, asked.image, asked.target_class)
+
+
+CLASS_GRADIENTS = EvidenceKind(
+    name="class gradients",
+    gather=_add_classes,
+    at="layer",
+    needs_target=False,
+    covers=_has_classes,
+)
+CLEAN_GRADIENT = EvidenceKind(name="clean gradient", gather=_clean)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from explain_core.errors import BankError, InputError
-from explain_core.methods.evidence import ClassEvidence, GradientEvidence, Progress
+from explain_core.methods.evidence import CLASS_GRADIENTS, Asked, ClassEvidence, Progress
+from explain_core.methods.method import KnownReferences, Method, Request
 from explain_core.methods.rendering import render_map
 from explain_core.methods.store import EvidenceStore
-from explain_core.methods.table import METHODS, KnownReferences, Method, Request
+from explain_core.methods.table import METHODS
 from explain_core.models.model import Model
 from explain_core.parameters import fill_in
 from explain_core.references.banks import banks_of
@@ -138,17 +140,18 @@ def prepare_many(
     index = _target(model, image, target)
     classes = _reference_classes(model, image, chosen, index, references)
 
-    gathered: dict[str, ClassEvidence | GradientEvidence] = {}
+    wanted = _wanted_classes(chosen, index, classes)
+    gathered: dict[Hashable, Any] = {}
     bases: dict[str, Basis] = {}
     for method in chosen:
         mine = {p.name: given[p.name] for p in method.parameters_of("prepare") if p.name in given}
         values = fill_in(method.parameters_of("prepare"), mine, f"method '{method.name}'")
-        if method.evidence not in gathered:
-            wanted = _wanted_classes(chosen, index, classes)
-            gathered[method.evidence] = _gather(
-                store, method, model, image, layer, index, wanted, values, progress
-            )
-        evidence = gathered[method.evidence]
+        kind = method.evidence.for_values(values)
+        shared_by = (kind.name, *(values[name] for name in kind.parameters))
+        if shared_by not in gathered:  # even what is too large to be kept is gathered once
+            asked = Asked(model, image, layer, index, wanted, values, progress)
+            gathered[shared_by] = store.evidence(kind, asked)
+        evidence = gathered[shared_by]
         known_references = None
         extra: dict[str, ParameterValue] = {}
         contrast = Contrast(index)
@@ -175,7 +178,7 @@ def prepare_many(
             method=method.name,
             model=model.name,
             fingerprint=model.fingerprint,
-            layer=layer if method.evidence == "classes" else "input",
+            layer=layer if kind.at == "layer" else "input",
             image=image.digest,
             contrast=contrast,
             parameters=tuple((values | extra).items()),
@@ -246,33 +249,6 @@ def explain(
     return render(basis, signed=signed, **rendered)
 
 
-def _gather(
-    store: EvidenceStore,
-    method: Method,
-    model: Model,
-    image: Image,
-    layer: str,
-    target: int | None,
-    wanted: tuple[int, ...],
-    values: Mapping[str, ParameterValue],
-    progress: Progress | None,
-) -> ClassEvidence | GradientEvidence:
-    if method.evidence == "classes":
-        return store.class_evidence(model, image, layer, wanted)
-    assert target is not None
-    if method.evidence == "clean gradient":
-        return store.clean_gradient(model, image, target)
-    return store.noisy_gradients(
-        model,
-        image,
-        target,
-        num_samples=int(values["num_samples"]),
-        spread=float(values["spread"]),
-        seed=int(values["seed"]),
-        progress=progress,
-    )
-
-
 def _target(model: Model, image: Image, target: int | str | None) -> int | None:
     if target is None:
         if not model.has_head:
@@ -323,7 +299,7 @@ def _wanted_classes(
     methods: Sequence[Method], target: int | None, references: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return the classes whose gradients the methods need."""
-    gradient_users = [m for m in methods if m.evidence == "classes" and m.needs_class]
+    gradient_users = [m for m in methods if m.evidence is CLASS_GRADIENTS and m.needs_class]
     if target is None or not gradient_users:
         return ()
     if any(method.compares_with == "classes" for method in gradient_users):

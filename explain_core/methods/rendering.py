@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from explain_core.maps import relu, require_finite, upsample
+from explain_core.methods.settings import AVERAGE_BEFORE, MAXIMUM_BEFORE
 from explain_core.types import (
     Array,
     Basis,
@@ -36,25 +37,68 @@ def render_static(basis: StaticBasis, values: Values) -> Array:
 
 
 def render_linear(basis: LinearBasis, values: Values) -> Array:
-    """Return `m_c - γ Σ_d π_d m_d` (Finer-CAM before the ReLU), reversed: `Σ_d π_d m_d - γ m_c`."""
-    target = basis.maps[0]
-    reference = np.tensordot(basis.weights, basis.maps[1:], axes=1)
-    return _contrast(target, reference, values)
+    """Return `m_c - γ Σ_d π_d m_d` (Finer-CAM before the ReLU), reversed: `Σ_d π_d m_d - γ m_c`.
+
+    See `aggregated` for several references.
+    """
+
+    def mix(weights: Array) -> Array:
+        return _contrast(basis.maps[0], np.tensordot(weights, basis.maps[1:], axes=1), values)
+
+    return aggregated(basis.weights, mix, values)
 
 
 def render_layer(basis: LayerBasis, values: Values) -> Array:
-    """Return `Σ_k relu(g_c - γ g_d)_k A_k`; reversed with the two gradients exchanged."""
-    mixed = _contrast(basis.target_gradient, basis.reference_gradient, values)
-    return cast(Array, np.einsum("khw,khw->hw", np.maximum(mixed, 0), basis.activations))
+    """Return `Σ_k relu(g_c - γ Σ_d π_d g_d)_k A_k`; reversed with the two gradients exchanged.
+
+    See `aggregated` for several references.
+    """
+
+    def mix(weights: Array) -> Array:
+        reference = np.tensordot(weights, basis.reference_gradients, axes=1)
+        gradient = np.maximum(_contrast(basis.target_gradient, reference, values), 0)
+        return cast(Array, np.einsum("khw,khw->hw", gradient, basis.activations))
+
+    return aggregated(basis.weights, mix, values)
 
 
 def render_score(basis: ScoreBasis, values: Values) -> Array:
-    """Return `Σ_k α_k A_k` with `α = f^c - γ f^d` (Finer-CAM on Score-CAM), through a softmax."""
-    weights = _contrast(basis.target_scores, basis.reference_scores, values)
-    if basis.is_softmax:
-        weights = np.exp(weights - weights.max())
-        weights = weights / weights.sum()
-    return np.tensordot(weights, basis.activations, axes=1)
+    """Return `Σ_k α_k A_k` with `α_k = f^c(x∘H_k) - γ Σ_d π_d f^d(x∘H_k) - f^c(x_b)`.
+
+    Finer-CAM on Score-CAM, by default with a softmax over `α`; reversed with the classes
+    exchanged. Without references it is Score-CAM. See `aggregated` for several references.
+    """
+
+    def mix(weights: Array) -> Array:
+        scores, baseline = basis.scores[0], basis.baselines[0]
+        if len(weights):
+            scores = _contrast(scores, weights @ basis.scores[1:], values)
+            baseline = weights @ basis.baselines[1:] if values["reverse"] else baseline
+        alpha = scores - baseline
+        if values["softmax"]:
+            alpha = np.exp(alpha - alpha.max())
+            alpha = alpha / alpha.sum()
+        return np.tensordot(alpha, basis.activations, axes=1)
+
+    return aggregated(basis.weights, mix, values) if len(basis.weights) else mix(basis.weights)
+
+
+def aggregated(weights: Array, mix: Callable[[Array], Array], values: Values) -> Array:
+    """Return one map of several references (Finer-CAM, Table 7).
+
+    "average before ReLU": `mix(π)`. "maximum before ReLU": `max_d mix(e_d)`, position by position.
+    "average after ReLU": `Σ_d π_d relu(mix(e_d))`. `e_d` weighs reference d alone.
+
+    Args:
+        weights: `π`, (R,).
+        mix: from weights of the references to the map (h, w) before its ReLU.
+    """
+    if values["aggregation"] == AVERAGE_BEFORE:
+        return mix(weights)
+    singles = np.stack([mix(alone) for alone in np.eye(len(weights), dtype=weights.dtype)])
+    if values["aggregation"] == MAXIMUM_BEFORE:
+        return cast(Array, singles.max(axis=0))
+    return np.tensordot(weights, relu(singles), axes=1)
 
 
 def render_spectral(basis: SpectralBasis, values: Values) -> Array:

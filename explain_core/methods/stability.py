@@ -22,8 +22,8 @@ import torch
 from explain_core.errors import InputError
 from explain_core.maps import require_finite
 from explain_core.methods.evidence import Progress
+from explain_core.methods.settings import LAM
 from explain_core.methods.store import EvidenceStore
-from explain_core.methods.table import LAM
 from explain_core.models.model import Model
 from explain_core.parameters import fill_in
 from explain_core.references.judging import distances

@@ -1,5 +1,6 @@
 """Scores of maps; each is a pure function of model, image and map."""
 
 from explain_core.metrics.rcap import rcap
+from explain_core.metrics.reversed_maps import reversed_map
 
-__all__ = ["rcap"]
+__all__ = ["rcap", "reversed_map"]

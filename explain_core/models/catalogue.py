@@ -14,11 +14,25 @@
     fit = "crop"                             # or letterbox, stretch
     interpolation = "bilinear"               # or bicubic
     layer = "features.16"                    # explained by default
+    output = "sigmoid"                       # labels, of which several may be present; see Model
 
     [moco]                                   # self-supervised: features without classes
     architecture = "torchvision/resnet50"    # its classifier is taken off
     weights = "weights/moco.pth"             # the encoder, alone or inside a larger checkpoint
     output = "none"
+
+    [lungs]                                  # timm instead of torchvision
+    architecture = "timm/resnet18"
+    weights = "weights/lungs.safetensors"
+    output = "sigmoid"
+
+    [ours]                                   # a folder with model.toml and safetensors weights
+    folder = "models/ours"
+
+In a folder's `model.toml` the same keys stand at the top level; `weights` may be left out where
+the folder holds one safetensors file. The architecture may also be "package.module:function", the
+operator's own code: a function without arguments that returns the module. Whoever may write
+these files decides which code runs.
 
 Relative paths start at the file's folder. Only the operator names files: visitors cannot.
 """
@@ -30,12 +44,14 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from explain_core.errors import ModelError
+from explain_core.models.model import OUTPUT_KINDS, OutputKind
 
 CATALOGUE_VARIABLE = "WHYNOT_MODELS"
 BUNDLED = ("digits",)
+FOLDER_FILE = "model.toml"
 _KEYS = {
     "architecture",
     "weights",
@@ -50,7 +66,6 @@ _KEYS = {
     "output",
 }
 _TEXTS = ("architecture", "weights", "layer", "output")
-_OUTPUTS = ("softmax", "none")
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,8 @@ class Entry:
     """Hold what the operator says about one model; None leaves the architecture's own value.
 
     Attributes:
-        output: "none" takes the classifier off.
+        output: what the logits mean, see `Model`; "none" takes the classifier off, and None leaves
+            the architecture's own kind.
     """
 
     name: str
@@ -67,7 +83,7 @@ class Entry:
     classes: tuple[str, ...] | None
     preprocessing: dict[str, Any]
     layer: str | None
-    output: Literal["softmax", "none"] = "softmax"
+    output: OutputKind | None = None
 
 
 def read_catalogue(path: Path | None = None) -> dict[str, Entry]:
@@ -89,11 +105,47 @@ def read_catalogue(path: Path | None = None) -> dict[str, Entry]:
     path = path or Path(named or "models.toml")
     if not path.is_file():
         return {}
+    return {name: _entry(name, table, path) for name, table in _read(path).items()}
+
+
+def read_folder(folder: Path, name: str) -> Entry:
+    """Return what a folder's `model.toml` says about the model in it.
+
+    Args:
+        name: under which the model is shown.
+
+    Raises:
+        ModelError: no such folder or file, or one that lacks what it needs; weights that are no
+            safetensors.
+    """
+    path = folder / FOLDER_FILE
+    if not path.is_file():
+        raise ModelError(
+            f"{folder} holds no {FOLDER_FILE}; a model's folder has one, and safetensors weights"
+        )
+    table = _read(path)
+    if "architecture" not in table or "folder" in table:
+        raise ModelError(
+            f'{path}: name the architecture: "torchvision/...", "timm/..." or '
+            '"package.module:function"'
+        )
+    files = sorted(file.name for file in folder.glob("*.safetensors"))
+    if "weights" not in table and len(files) == 1:
+        table = {**table, "weights": files[0]}
+    entry = _entry(name, table, path)
+    if entry.weights is None or entry.weights.suffix != ".safetensors":
+        raise ModelError(
+            f"{path}: weights must name a safetensors file in the folder (got "
+            f"{table.get('weights')!r}; there are {files})"
+        )
+    return entry
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path.name} is not valid TOML: {error}") from error
-    return {name: _entry(name, table, path) for name, table in tables.items()}
 
 
 def _entry(name: str, table: object, path: Path) -> Entry:
@@ -101,16 +153,25 @@ def _entry(name: str, table: object, path: Path) -> Entry:
         raise ModelError(f"{path.name}: '{name}' must be a table: [\"{name}\"] and its lines")
     if name in BUNDLED:
         raise ModelError(f"{path.name}: '{name}' is the name of a bundled model; choose another")
+    if "folder" in table:
+        if len(table) > 1 or not isinstance(table["folder"], str):
+            raise ModelError(
+                f"{path.name}, '{name}': folder names a folder and stands alone; all else is in "
+                f"its {FOLDER_FILE}"
+            )
+        return read_folder(path.parent / table["folder"], name)
     unknown = sorted(table.keys() - _KEYS)
     if unknown:
-        raise ModelError(f"{path.name}, '{name}': unknown keys {unknown}; known: {sorted(_KEYS)}")
+        raise ModelError(
+            f"{path.name}, '{name}': unknown keys {unknown}; known: {sorted(_KEYS)}, or folder"
+        )
     for key in _TEXTS:
         if not isinstance(table.get(key, ""), str):
             raise ModelError(f"{path.name}, '{name}': {key} must be a text (got {table[key]!r})")
-    output = table.get("output", "softmax")
-    if output not in _OUTPUTS:
+    output = table.get("output")
+    if output is not None and output not in OUTPUT_KINDS:
         raise ModelError(
-            f"{path.name}, '{name}': output must be one of {list(_OUTPUTS)} (got {output!r})"
+            f"{path.name}, '{name}': output must be one of {list(OUTPUT_KINDS)} (got {output!r})"
         )
     if output == "none" and "classes" in table:
         raise ModelError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from explain_core.types import Array, read_only
 
@@ -27,12 +28,29 @@ def take_head_off_(network: nn.Module) -> str:
     return child
 
 
-def class_weights(network: nn.Module, num_classes: int) -> Array | None:
+def class_weights(network: nn.Module, num_classes: int, is_two_sided: bool = False) -> Array | None:
     """Return (num_classes, d) float32, the head's weight vector of each class.
 
     None where the last linear layer does not have one output per class.
+
+    Args:
+        is_two_sided: whether the head's one output `y` is read as two logits, see `two_sided`.
     """
     head = classifier(network)
-    if head is None or head[1].weight.shape[0] != num_classes:
+    num_outputs = 1 if is_two_sided else num_classes
+    if head is None or head[1].weight.shape[0] != num_outputs:
         return None
-    return read_only(head[1].weight.detach().float().flatten(1).cpu().numpy().astype(np.float32))
+    weights = head[1].weight.detach().float().flatten(1)
+    if is_two_sided:
+        weights = two_sided(weights).T
+    return read_only(weights.cpu().numpy().astype(np.float32))
+
+
+def two_sided(logit: Tensor) -> Tensor:
+    """Return (N, 2) logits of "negative" and "positive" from the one output (N,) or (N, 1).
+
+    `(-y / 2, y / 2)`: their softmax is `(1 - sigmoid(y), sigmoid(y))`, their difference is `y`, and
+    the gradient of one side is the other's with the opposite sign.
+    """
+    half = logit.reshape(-1) / 2
+    return torch.stack([-half, half], dim=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -145,7 +145,17 @@ def _stage_names(module: nn.Module, prefix: str = "") -> Iterator[str]:
 
 def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer, ...]:
     outputs: list[tuple[str, object]] = []
-    handles = []
+    grids: list[tuple[int, int]] = []
+
+    def keep_grid(_module: nn.Module, _args: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            grids.append(as_size(output.shape[2:]))
+
+    handles = [
+        module.register_forward_hook(keep_grid)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
     for name in names:
 
         def keep(_module: nn.Module, _args: object, output: object, name: str = name) -> None:
@@ -168,7 +178,7 @@ def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer
     sizes: dict[str, tuple[int, int]] = {}
     found: dict[int, Layer] = {}
     for name, output in outputs:
-        layer = _as_layer(name, output, example, network.get_submodule(name))
+        layer = _as_layer(name, output, example, network.get_submodule(name), grids)
         if layer is None or ran[name] > 1:
             continue
         sizes[name] = layer.size
@@ -181,7 +191,13 @@ def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer
     return tuple(found.values())
 
 
-def _as_layer(name: str, output: object, example: Tensor, module: nn.Module) -> Layer | None:
+def _as_layer(
+    name: str,
+    output: object,
+    example: Tensor,
+    module: nn.Module,
+    grids: Sequence[tuple[int, int]],
+) -> Layer | None:
     if not isinstance(output, Tensor) or not output.is_floating_point():
         return None
     if output.ndim == 4:
@@ -192,14 +208,29 @@ def _as_layer(name: str, output: object, example: Tensor, module: nn.Module) -> 
             maps = Layer(name, first, (second, third))
         return maps if min(maps.size) > 1 else None
     if output.ndim == 3:
-        grid = _token_grid(output.shape[1], as_size(example.shape[2:]))
+        grid = _known_grid(output.shape[1], grids)
+        grid = grid or _token_grid(output.shape[1], as_size(example.shape[2:]))
         if grid is not None:
             return Layer(name, output.shape[2], grid, "tokens", output.shape[1] - math.prod(grid))
     return None
 
 
+def _known_grid(num_tokens: int, grids: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """Return (h, w) of the convolution that tokens were cut by, None where none gave as many.
+
+    Exact for every input size: the patch embedding itself says how many rows and columns there
+    are. Among several the one with the fewest tokens before its patches counts.
+    """
+    fitting = [
+        grid
+        for grid in grids
+        if min(grid) > 1 and 0 <= num_tokens - math.prod(grid) <= _MAX_PREFIX_TOKENS
+    ]
+    return max(fitting, key=math.prod) if fitting else None
+
+
 def _token_grid(num_tokens: int, input_size: tuple[int, int]) -> tuple[int, int] | None:
-    """Return (h, w) of the patches among tokens, None where they are on no grid.
+    """Return (h, w) of the patches among tokens of unknown making, None where on no grid.
 
     Patches are square, so the grid has the input's aspect to less than a patch. The best aspect
     counts; among equals, the fewest tokens before the patches.
@@ -224,10 +255,15 @@ def _token_grid(num_tokens: int, input_size: tuple[int, int]) -> tuple[int, int]
 def _is_channels_last(shape: tuple[int, int, int], aspect: float, module: nn.Module) -> bool:
     """Return whether the last of three axes holds the channels.
 
-    The module's own weights tell in most cases; else maps have the input's aspect (H / W).
+    The module's own weights tell in most cases; else maps have the input's aspect (H / W). Where
+    all sides are equal the last part with weights tells: linear layers and layer norms work on the
+    last axis.
     """
     first, second, third = shape
     widths = {parameter.shape[0] for parameter in module.parameters() if parameter.ndim > 0}
     if (first in widths) != (third in widths):
         return third in widths
+    if first == second == third:
+        weighted = [part for part in module.modules() if any(True for _ in part.parameters(False))]
+        return bool(weighted) and isinstance(weighted[-1], nn.Linear | nn.LayerNorm)
     return abs(first / second - aspect) < abs(second / third - aspect)

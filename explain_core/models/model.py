@@ -6,7 +6,7 @@ import copy
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -19,10 +19,12 @@ from explain_core.models.fingerprint import fingerprint
 from explain_core.models.heads import class_weights
 from explain_core.models.layers import Layer, find_layer, find_layers
 from explain_core.models.preprocessing import Preprocessing
-from explain_core.models.tap import install_taps, observe, record
+from explain_core.models.tap import install_taps, observe, read_both_sides, record
 from explain_core.types import Array, Geometry, Image, Pooling, read_only
 
 OutputKind = Literal["softmax", "sigmoid", "single-logit", "none"]
+OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
+TWO_SIDES = ("negative", "positive")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +36,13 @@ class Model:
         network: the module; nothing on it changes after loading.
         layers: those that can be explained, in the order in which they run.
         layer: name of the one taken where none is chosen.
+        gradient_layer: name of the last whose maps the output depends on: later ones, such as a
+            vision transformer's last block, have no gradient. None where there is none.
         classes: a name for each output; empty without a head.
-        output: what the logits mean; "softmax", or "none" for a network without a classifier,
-            whose output is never looked at.
+        output: what the logits mean. "softmax": one of the classes. "sigmoid": labels, of which
+            several may be present. "single-logit": the network's one output `y`, read as the two
+            logits `(-y / 2, y / 2)` of negative and positive. "none": a network without a
+            classifier, whose output is never looked at.
         preprocessing: from picture to input.
         fingerprint: SHA-256 of the weights.
         class_weights: (num_classes, d) of the head, None where it is not linear.
@@ -46,6 +52,7 @@ class Model:
     network: nn.Module
     layers: tuple[Layer, ...]
     layer: str
+    gradient_layer: str | None
     classes: tuple[str, ...]
     output: OutputKind
     preprocessing: Preprocessing
@@ -66,9 +73,20 @@ class Model:
             )
 
     @property
+    def is_multi_label(self) -> bool:
+        """Return whether several classes may be present at once, each with its own probability."""
+        return self.output == "sigmoid"
+
+    @property
     def num_classes(self) -> int:
         """Return the number of outputs."""
         return len(self.classes)
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how much memory weights and buffers take; shared ones count once."""
+        tensors = {id(each): each for each in (*self.network.parameters(), *self.network.buffers())}
+        return sum(each.nbytes for each in tensors.values())
 
     @property
     def device(self) -> torch.device:
@@ -179,12 +197,17 @@ class Model:
             return tapped.pool(output, pooling or tapped.pooling)
 
     def probabilities(self, logits: Array) -> Array:
-        """Return (..., num_classes) in [0, 1]: the softmax over the last axis.
+        """Return (..., num_classes) in [0, 1].
+
+        The softmax over the last axis, which for two sides of one logit `y` is `sigmoid(y)`; of a
+        multi-label head each logit's own sigmoid.
 
         Raises:
             InputError: a model without a head.
         """
         self.require_head()
+        if self.is_multi_label:
+            return cast(Array, (1 + np.tanh(logits / 2)) / 2)  # the sigmoid, without overflow
         shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return cast(Array, shifted / shifted.sum(axis=-1, keepdims=True))
 
@@ -203,16 +226,20 @@ def build_model(
 
     Args:
         layer: explained by default; None takes the last stage that the output depends on.
-        output: "none" for a network without a classifier; `classes` is then empty.
+        output: what the logits mean, see `Model`. "none": `classes` is empty. "single-logit":
+            `classes` names two, the negative first.
         device: None leaves the network where it is.
 
     Raises:
-        ModelError: the network does not fit the input size or the class names, has no layer to
-            explain, or is of an output kind that is not supported yet.
+        ModelError: the network does not fit the input size, the class names or the output kind,
+            or has no layer to explain.
     """
-    if output not in ("softmax", "none"):
+    if output not in OUTPUT_KINDS:
+        raise ModelError(f"output must be one of {list(OUTPUT_KINDS)} (got {output!r})")
+    if output == "single-logit" and len(classes) != 2:
         raise ModelError(
-            f"models with output '{output}' are not supported yet; use a softmax head, or 'none'"
+            f"model '{name}' has one logit, so it needs two class names, the negative first (got "
+            f"{list(classes)}); or none, for {list(TWO_SIDES)}"
         )
     if output == "none" and classes:
         raise ModelError(f"model '{name}' has no head, so it cannot have class names; drop them")
@@ -232,23 +259,35 @@ def build_model(
     if output != "none":
         with torch.no_grad():
             logits = network(example)
-        if not isinstance(logits, Tensor) or logits.shape != (1, len(classes)):
-            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if output == "single-logit":
+            if given not in ((1,), (1, 1)):
+                raise ModelError(
+                    f"model '{name}' gives {given} for one picture, which is not one logit; use "
+                    "output 'softmax' or 'sigmoid'"
+                )
+            read_both_sides(network)
+        elif given != (1, len(classes)):
             raise ModelError(
                 f"model '{name}' gives {given} for one picture, but there are {len(classes)} class "
                 "names; give one name per output of a network that returns (N, num_classes)"
             )
     install_taps(network, [found.name for found in layers])
+    is_two_sided = output == "single-logit"
+    num_outputs = 1 if is_two_sided else len(classes)
+    weights = class_weights(network, len(classes), is_two_sided) if classes else None
+    with_gradient = _last_with_gradient(network, layers, example, num_outputs)
     return Model(
         name=name,
         network=network,
         layers=layers,
-        layer=_default_layer(network, layers, example, len(classes)) if layer is None else layer,
+        layer=layer or _required(network, with_gradient),
+        gradient_layer=with_gradient,
         classes=tuple(classes),
         output=output,
         preprocessing=preprocessing,
         fingerprint=fingerprint(network),
-        class_weights=class_weights(network, len(classes)) if classes else None,
+        class_weights=weights,
     )
 
 
@@ -268,11 +307,13 @@ def wrap_model(
     be part of what it computes. Wrap again after training further.
 
     Args:
-        module: returns logits (N, num_classes) for (N, C, H, W); with output="none" anything.
+        module: returns logits (N, num_classes) for (N, C, H, W); with output="single-logit" (N,)
+            or (N, 1), with output="none" anything.
         layer: path of the layer to explain by default, at any depth.
-        classes: a name per output; None numbers them.
+        classes: a name per output, two for a single logit; None numbers them.
         preprocessing: None takes 224 x 224 and ImageNet's mean and deviation.
-        output: "none" for an encoder without a classifier.
+        output: "sigmoid" for labels, "single-logit" for yes or no, "none" for an encoder without a
+            classifier.
         name: shown to people.
 
     Raises:
@@ -295,6 +336,8 @@ def wrap_model(
         ) from error
     if classes is None and output == "none":
         classes = ()
+    if classes is None and output == "single-logit":
+        classes = TWO_SIDES
     if classes is None:
         parameter = next(network.parameters(), None)
         if parameter is None:
@@ -321,10 +364,20 @@ def wrap_model(
     )
 
 
-def _default_layer(
+def _required(network: nn.Module, layer: str | None) -> str:
+    if layer is None:
+        raise ModelError(
+            f"{type(network).__name__} has no layer with maps that its output depends on, so there "
+            "is nothing to lay over the picture; use a convolutional network or a vision "
+            "transformer"
+        )
+    return layer
+
+
+def _last_with_gradient(
     network: nn.Module, layers: tuple[Layer, ...], example: Tensor, num_classes: int
-) -> str:
-    """Return the last layer that the output depends on, before any per-class maps.
+) -> str | None:
+    """Return the last layer that the output depends on, before any per-class maps; None without.
 
     Without a head the class token counts as well as the maps: an encoder's final norm is the layer
     to take, though only its class token is handed on.
@@ -333,7 +386,10 @@ def _default_layer(
     noise = torch.randn(example.shape, generator=generator).to(example)
     is_blind = True
     for layer in reversed(layers):
-        output, outputs = record(network, noise, [layer.name])
+        try:
+            output, outputs = record(network, noise, [layer.name])
+        except ModelError:  # not every input reaches it
+            continue
         score = output[0, 0] if num_classes else _mixture(output, generator)
         if not score.requires_grad:  # what comes of this layer is not handed on
             continue
@@ -351,10 +407,7 @@ def _default_layer(
             return layer.name
     if is_blind and layers and not num_classes:  # an encoder that runs itself without gradients
         return layers[-1].name
-    raise ModelError(
-        f"{type(network).__name__} has no layer with maps that its output depends on, so there is "
-        "nothing to lay over the picture; use a convolutional network or a vision transformer"
-    )
+    return None
 
 
 def _mixture(output: object, generator: torch.Generator) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from explain_core.errors import ModelError
+from explain_core.models.heads import two_sided
 
 
 @dataclass
@@ -28,11 +29,13 @@ class Tape:
         wanted: the layers.
         is_leaf: whether the first output becomes the leaf of a graph.
         outputs: by layer.
+        replacement: taken by the layers above for the wanted layer's own output.
     """
 
     wanted: frozenset[str]
     is_leaf: bool = True
     outputs: dict[str, Tensor] = field(default_factory=dict)
+    replacement: Tensor | None = None
 
 
 @dataclass
@@ -65,6 +68,11 @@ def install_taps(network: nn.Module, layers: Sequence[str]) -> None:
     for layer in layers:
         network.get_submodule(layer).register_forward_hook(_make_tap(layer))
     network.register_forward_hook(_count)
+
+
+def read_both_sides(network: nn.Module) -> None:
+    """Let a network with one logit give two from now on; see `heads.two_sided`."""
+    network.register_forward_hook(lambda _module, _args, output: two_sided(output))
 
 
 def record(
@@ -103,6 +111,22 @@ def observe(network: nn.Module, x: Tensor, layer: str) -> Tensor:
     return tape.outputs[layer]
 
 
+def resume(network: nn.Module, x: Tensor, layer: str, replacement: Tensor) -> Tensor:
+    """Run the network once with one layer's output replaced, without a graph.
+
+    Args:
+        x: (N, C, H, W), the normalised input; what the layer makes of it is dropped.
+        replacement: of the layer's raw output, which the layers above may write into. Where
+            nothing else passes it by, one picture at the input serves for any number here.
+
+    Raises:
+        ModelError: this input did not reach the layer.
+    """
+    tape = Tape(wanted=frozenset([layer]), is_leaf=False, replacement=replacement)
+    with torch.no_grad():
+        return _run(network, x, tape)
+
+
 def _run(network: nn.Module, x: Tensor, tape: Tape) -> Tensor:
     token = _tape.set(tape)
     try:
@@ -120,6 +144,9 @@ def _make_tap(layer: str):  # type: ignore[no-untyped-def]  # torch types hooks 
         tape = _tape.get()
         if tape is None or layer not in tape.wanted:
             return None
+        if tape.replacement is not None:
+            tape.outputs[layer] = tape.replacement
+            return tape.replacement
         if not tape.is_leaf:
             tape.outputs[layer] = output.clone()
             return None
@@ -132,6 +159,8 @@ def _make_tap(layer: str):  # type: ignore[no-untyped-def]  # torch types hooks 
 
 
 def _count(_module: nn.Module, args: tuple[Tensor, ...], _output: object) -> None:
-    counter = _counter.get()
-    if counter is not None and args:
-        counter.passes += len(args[0])
+    counter, tape = _counter.get(), _tape.get()
+    if counter is None or not args:
+        return
+    replacement = None if tape is None else tape.replacement
+    counter.passes += len(args[0] if replacement is None else replacement)

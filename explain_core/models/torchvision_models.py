@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any
 
 import torch
 import torchvision
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from explain_core.errors import InputError, ModelError
@@ -23,6 +20,14 @@ from explain_core.models.catalogue import Entry
 from explain_core.models.heads import classifier, take_head_off_
 from explain_core.models.model import Model, build_model
 from explain_core.models.preprocessing import Preprocessing
+from explain_core.models.weights import (
+    NOT_PLAIN,
+    class_names,
+    does_not_fit,
+    download_failed,
+    encoder_part,
+    read_weights,
+)
 
 PREFIX = "torchvision/"
 
@@ -30,14 +35,6 @@ PREFIX = "torchvision/"
 _OLD_DENSENET_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
 # Heads that only training uses; an operator's file has them or not.
 _TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
-
-# What MoCo, MoCo v3 and BYOL call the copy that follows the encoder slowly.
-_SLOW_COPIES = ("encoder_k", "momentum_encoder", "target_encoder")
-
-_NOT_PLAIN = (
-    "is no file of plain tensors; anything else is refused because it could run code; save the "
-    "weights as safetensors or as a plain state_dict"
-)
 
 
 def torchvision_names() -> tuple[str, ...]:
@@ -82,62 +79,33 @@ def load_torchvision(
         state = read_weights(entry.weights)
     else:
         state = _published_state(published, architecture)
-    has_head = entry is None or entry.output != "none"
+    output = (entry.output if entry else None) or "softmax"
+    has_head = output != "none"
     num_classes = _num_classes(architecture, state, preprocessing.size) if has_head else 0
     network = _network(architecture, num_classes or 1, preprocessing.size)
     loadable = _loadable(state)
     if not has_head:
         head = take_head_off_(network)
-        loadable = _encoder_part(loadable, network, head, f"the weights for '{name}'", architecture)
+        loadable = encoder_part(
+            loadable, network, (head,), f"the weights for '{name}'", f"torchvision's {architecture}"
+        )
     if architecture.startswith("mnasnet"):
         # MNASNet asks which version of itself wrote the file; safetensors cannot say.
         loadable._metadata = {"": {"version": 2}}  # type: ignore[attr-defined]  # torch's own place
     try:
         network.load_state_dict(loadable, assign=True)
     except RuntimeError as error:
-        details = [line.strip() for line in str(error).splitlines()[1:3]]
-        summary = " ".join(textwrap.shorten(line, 150, placeholder=" …") for line in details)
-        raise ModelError(
-            f"the weights for '{name}' do not fit torchvision's {architecture}: {summary}; "
-            "give weights of this architecture"
-        ) from error
+        raise does_not_fit(name, f"torchvision's {architecture}", error) from error
 
-    categories = tuple(published.meta["categories"]) if has_head else ()
-    if entry is not None and entry.classes is not None:
-        categories = entry.classes
-    elif num_classes != len(categories):
-        categories = tuple(str(index) for index in range(num_classes))
     return build_model(
         network,
         name=name,
-        classes=categories,
+        classes=class_names(entry, output, num_classes, published.meta["categories"]),
         preprocessing=preprocessing,
         layer=layer or (entry.layer if entry else None),
-        output="softmax" if has_head else "none",
+        output=output,
         device=device,
     )
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return a state dict from safetensors, or from `torch.load` restricted to plain tensors.
-
-    Raises:
-        ModelError: not such a file.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise ModelError(f"{path.name} {_NOT_PLAIN}") from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ModelError(f"{path.name} cannot be read as weights: {error}") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
-    ):
-        raise ModelError(f"{path.name} is not a state_dict; save model.state_dict()")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
 def _published(architecture: str) -> Any:
@@ -166,15 +134,14 @@ def _published_state(weights: Any, architecture: str) -> dict[str, Tensor]:
         )
         return state
     except UnpicklingError as error:
-        raise ModelError(f"{file.name} {_NOT_PLAIN}") from error
+        raise ModelError(f"{file.name} {NOT_PLAIN}") from error
     except (OSError, HTTPException, RuntimeError) as error:  # URLError is an OSError
-        reason = getattr(error, "reason", error)
-        reason = getattr(reason, "strerror", None) or reason
-        raise ModelError(
-            f"the weights of torchvision/{architecture} are not on this machine and could not be "
-            f"downloaded ({reason}). Put the file {file.name} into torch's cache "
-            "($TORCH_HOME/hub/checkpoints, by default ~/.cache/torch/hub/checkpoints), or name a "
-            f'local file in models.toml: ["torchvision/{architecture}"] weights = "FILE"'
+        raise download_failed(
+            f"torchvision/{architecture}",
+            error,
+            f"Put the file {file.name} into torch's cache ($TORCH_HOME/hub/checkpoints, by default "
+            "~/.cache/torch/hub/checkpoints), or name a local file in models.toml: "
+            f'["torchvision/{architecture}"] weights = "FILE"',
         ) from error
 
 
@@ -211,65 +178,6 @@ def _num_classes(architecture: str, state: dict[str, Tensor], size: tuple[int, i
             f"'{head[0] if head else 'a classifier'}.weight'; give weights of this architecture"
         )
     return int(state[f"{head[0]}.weight"].shape[0])
-
-
-def _encoder_part(
-    state: Mapping[str, Tensor], network: nn.Module, head: str, whose: str, architecture: str
-) -> OrderedDict[str, Tensor]:
-    """Return the weights of an encoder out of a checkpoint that may hold more.
-
-    Self-supervised training keeps the encoder under a prefix ("encoder_q.", "backbone."), beside
-    projectors, queues and a slowly following copy. A prefix counts where everything below it is
-    there; of an encoder and its copy the encoder is taken, of equals the first.
-
-    Args:
-        network: without its classifier.
-        head: the name of the child that held the classifier.
-
-    Raises:
-        ModelError: no prefix has all that the encoder needs.
-    """
-    needed = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-    prefixes = dict.fromkeys(
-        name.removesuffix(needed[0])
-        for name in state
-        if name == needed[0] or name.endswith(f".{needed[0]}")
-    )
-    by_rank = sorted(["", *prefixes], key=lambda prefix: (bool(prefix), _is_copy(prefix)))
-    missing = {
-        prefix: [name for name in needed if prefix + name not in state] for prefix in by_rank
-    }
-    prefix = min(by_rank, key=lambda prefix: len(missing[prefix]))
-    lacking = [prefix + name for name in missing[prefix]]
-    if lacking:
-        raise ModelError(
-            f"{whose} do not fit torchvision's {architecture}: they lack {_some(lacking)}, and "
-            f"hold {_some(list(state))}; give an encoder of this architecture under torchvision's "
-            "names"
-        )
-    own = OrderedDict(
-        (name.removeprefix(prefix), tensor)
-        for name, tensor in state.items()
-        if name.startswith(prefix)
-    )
-    parts = {child for child, _ in network.named_children()} - {head}
-    known = {*network.state_dict()}
-    surplus = [name for name in own if name.split(".")[0] in parts and name not in known]
-    if surplus:
-        raise ModelError(
-            f"{whose} do not fit torchvision's {architecture}, which has no {_some(surplus)}; give "
-            "weights of this architecture"
-        )
-    return OrderedDict((name, tensor) for name, tensor in own.items() if name in known)
-
-
-def _is_copy(prefix: str) -> bool:
-    return any(part in _SLOW_COPIES for part in prefix.split("."))
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(f"'{name}'" for name in names[:3]) + rest
 
 
 def _loadable(state: Mapping[str, Tensor]) -> OrderedDict[str, Tensor]:

@@ -17,6 +17,7 @@ from components.map_viewer.packing import Message, _basis
 from explain_core import Geometry
 from explain_core.maps import upsample
 from explain_core.methods.rendering import render_map
+from explain_core.methods.settings import AGGREGATION, AVERAGE_AFTER
 from explain_core.types import (
     Array,
     Basis,
@@ -54,6 +55,13 @@ RENDER = """([message, positions, size]) => {
 }"""
 
 Values = dict[str, ParameterValue]
+
+FINER: Values = {
+    "gamma": 0.5,
+    "reverse": False,
+    "aggregation": AGGREGATION.default,
+    "softmax": True,
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,24 +107,30 @@ def linear(rng: np.random.Generator, size: tuple[int, int], input_size: tuple[in
 def layer(rng: np.random.Generator, size: tuple[int, int], input_size: tuple[int, int]) -> Basis:
     num_channels = int(rng.integers(64, 513))
     target = normal(rng, num_channels, *size) * 1e-4
-    reference = 0.9 * target + normal(rng, num_channels, *size) * 3e-5
-    reference[::7] = reference[::7, :1, :1]  # as below a global average: the same everywhere
+    num_references = int(rng.integers(1, 5))
+    references = 0.9 * target + normal(rng, num_references, num_channels, *size) * 3e-5
+    references[:, ::7] = references[
+        :, ::7, :1, :1
+    ]  # as below a global average: the same everywhere
+    if rng.integers(2):
+        references[:] = references[..., :1, :1]
     return LayerBasis(
         **common(input_size),
         activations=normal(rng, num_channels, *size) + 0.5,  # some are negative
         target_gradient=target,
-        reference_gradient=reference.astype(np.float32),
+        reference_gradients=references.astype(np.float32),
+        weights=rng.dirichlet(np.ones(num_references)).astype(np.float32),
     )
 
 
 def score(rng: np.random.Generator, size: tuple[int, int], input_size: tuple[int, int]) -> Basis:
-    num_channels = int(rng.integers(64, 513))
+    num_channels, num_references = int(rng.integers(64, 513)), int(rng.integers(0, 5))
     return ScoreBasis(
         **common(input_size),
         activations=normal(rng, num_channels, *size),
-        target_scores=rng.normal(0, 3, num_channels),
-        reference_scores=rng.normal(0, 3, num_channels),
-        is_softmax=bool(rng.integers(2)),
+        scores=rng.normal(0, 3, (1 + num_references, num_channels)),
+        baselines=rng.normal(0, 3, 1 + num_references),
+        weights=rng.dirichlet(np.ones(num_references)) if num_references else np.empty(0),
     )
 
 
@@ -173,7 +187,12 @@ def positions(kind: str, basis: Basis, rng: np.random.Generator) -> list[tuple[V
     if kind in ("linear", "layer", "score"):
         gammas = [0.0, 2.0, 0.6, 1.0, 0.05, *rng.uniform(0, 2, NUM_POSITIONS - 5)]
         values = [
-            {"gamma": float(gamma), "reverse": bool(i % 2)}
+            {
+                "gamma": float(gamma),
+                "reverse": bool(i % 2),
+                "aggregation": AGGREGATION.choices[i % 3],
+                "softmax": i % 4 < 2,
+            }
             for i, gamma in enumerate(rng.permutation(gammas))
         ]
         values += [{**each, "reverse": not each["reverse"]} for each in values]
@@ -458,15 +477,31 @@ def test_an_array_of_an_unknown_type_is_refused(page: Page) -> None:
     ("kind", "fields", "words"),
     [
         ("linear", {"maps": (3, 4, 4)}, "the data of a linear map lack “weights”"),
-        ("linear", {"maps": (3, 4, 4), "weights": (3,)}, "3 maps do not fit 3 weights"),
+        ("linear", {"maps": (3, 4, 4), "weights": (3,)}, "3 classes do not fit 3 weights"),
         (
             "layer",
             {
                 "activations": (2, 4, 4),
                 "target_gradient": (2, 4, 4),
-                "reference_gradient": (2, 4, 5),
+                "reference_gradients": (1, 2, 4, 5),
+                "weights": (1,),
             },
-            "“reference_gradient” of shape 2 × 4 × 5 does not fit the other data",
+            "“reference_gradients” of shape 1 × 2 × 4 × 5 does not fit the other data",
+        ),
+        (
+            "layer",
+            {
+                "activations": (2, 4, 4),
+                "target_gradient": (2, 4, 4),
+                "reference_gradients": (3, 2, 4, 4),
+                "weights": (2,),
+            },
+            "“weights” of shape 2 does not fit the other data",
+        ),
+        (
+            "score",
+            {"activations": (2, 4, 4), "scores": (2, 2), "baselines": (2,), "weights": (2,)},
+            "2 classes do not fit 2 weights",
         ),
         (
             "guided",
@@ -483,13 +518,22 @@ def test_data_that_do_not_fit_are_refused_in_words(
     page: Page, kind: str, fields: dict[str, tuple[int, ...]], words: str
 ) -> None:
     raw = broken({name: np.ones(shape) for name, shape in fields.items()}, kind)
-    assert fail_in_page(page, raw, {"gamma": 0.5, "reverse": False, "p": 50}) == words
+    assert fail_in_page(page, raw, FINER | {"p": 50}) == words
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+# A ReLU before the average takes minus infinity for zero, in Python as in the page.
+BAD = [
+    (bad, how)
+    for bad in (np.nan, np.inf, -np.inf)
+    for how in AGGREGATION.choices
+    if (bad, how) != (-np.inf, AVERAGE_AFTER)
+]
+
+
+@pytest.mark.parametrize(("bad", "aggregation"), BAD)
 @pytest.mark.parametrize("kind", MAKERS)
-def test_a_basis_with_nan_or_infinity_is_refused_by_page_and_python(
-    page: Page, kind: str, bad: float
+def test_a_basis_with_nan_or_infinity_is_refused_by_the_page(
+    page: Page, kind: str, bad: float, aggregation: str
 ) -> None:
     basis = MAKERS[kind](np.random.default_rng(2), (4, 6), (8, 8))
     names = {"static": "map", "linear": "maps", "spectral": "rest", "guided": "mean_absolute"}
@@ -497,7 +541,7 @@ def test_a_basis_with_nan_or_infinity_is_refused_by_page_and_python(
     array = np.array(getattr(basis, name))
     array.flat[3] = bad
     object.__setattr__(basis, name, array)
-    values: Values = {"gamma": 0.5, "reverse": False, "lam": 1e-3, "p": 50.0}
+    values = FINER | {"lam": 1e-3, "p": 50.0, "aggregation": aggregation}
     assert fail_in_page(page, message_of(basis), values) == "the map holds NaN or infinity"
 
 

@@ -50,7 +50,12 @@ SAME_TIER = {
 
 # Methods never import each other, except these modules of `explain_core.methods`, on which
 # several methods are built.
-METHOD_BASES = frozenset({"evidence", "store", "rendering", "table"})
+METHOD_BASES = frozenset(
+    {
+        *("method", "settings", "evidence", "derivatives", "masking", "sampling"),
+        *("store", "rendering", "cam", "table"),
+    }
+)
 
 # These list the methods, and so may import them all.
 METHOD_TABLES = frozenset({"explain_core.methods", "explain_core.methods.table"})
@@ -58,7 +63,7 @@ METHOD_TABLES = frozenset({"explain_core.methods", "explain_core.methods.table"}
 # Not loaded by `import explain_core`: dashboards, drawing, and all that is optional.
 NOT_LOADED = (
     *("streamlit", "plotly", "matplotlib"),
-    *("faiss", "pydicom", "timm", "captum", "ray", "pyarrow"),
+    *("faiss", "pydicom", "timm", "huggingface_hub", "captum", "ray", "pyarrow"),
 )
 
 PICKLES = frozenset({"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"})

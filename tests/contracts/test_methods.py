@@ -1,5 +1,6 @@
 """What every method of `METHODS` promises."""
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -8,27 +9,45 @@ import numpy as np
 import pytest
 
 import explain_core as xc
+from explain_core.methods.cost import passes
+from explain_core.methods.store import EvidenceStore
 from explain_core.methods.table import METHODS
 from explain_core.models.tap import count_passes
 from explain_core.types import Basis
+from tests.oracles.comparing import assert_same_map
 from tests.oracles.nets import TinyNet, picture, preprocessing, references_for, wrap
 
 ALL = list(METHODS)
-CAMS = [name for name in ALL if METHODS[name].evidence == "classes"]
-NOISY = [name for name in ALL if METHODS[name].evidence == "noisy gradients"]
-CLEAN = [name for name in ALL if METHODS[name].evidence == "clean gradient"]
+CAMS = [name for name in ALL if METHODS[name].evidence.name == "class gradients"]
+NOISY = [name for name in ALL if METHODS[name].evidence.name == "noisy gradients"]
+CLEAN = [name for name in ALL if METHODS[name].evidence.name == "clean gradient"]
+CONTROLS = [name for name in ALL if METHODS[name].is_control]
+SEEDED = [name for name in ALL if "seed" in {p.name for p in METHODS[name].parameters}]
+GROWING = [name for name in ALL if METHODS[name].grows_with]
+CHOICES = [
+    pytest.param(name, {parameter.name: choice}, id=f"{name}-{parameter.name}-{choice}")
+    for name in ALL
+    for parameter in METHODS[name].parameters_of("prepare")
+    for choice in parameter.choices
+]
 PARAMETERS = [
     pytest.param(parameter, id=f"{name}-{parameter.name}")
     for name, method in METHODS.items()
     for parameter in method.parameters
 ]
 NUMBERS = [each for each in PARAMETERS if not isinstance(each.values[0].default, bool | str)]
-QUICK = {"num_samples": 4}
+QUICK = {"num_samples": 4, "num_steps": 3, "num_masks": 6, "num_updates": 3}
 
 
 def quick(method):
-    """Return prepare parameters that make noisy methods quick."""
+    """Return prepare parameters that make slow methods quick."""
     return {p.name: QUICK[p.name] for p in METHODS[method].parameters if p.name in QUICK}
+
+
+def guided(method):
+    """Return the choice without which noise and percentile may take no part."""
+    known = {parameter.name for parameter in METHODS[method].parameters_of("prepare")}
+    return {"processing": "GA"} if "processing" in known else {}
 
 
 def prepare(model, image, method, **changes):
@@ -43,6 +62,15 @@ def prepare_all(model, image, methods, **changes):
     known = {name for method in methods for name in quick(method)}
     parameters = {name: value for name, value in QUICK.items() if name in known}
     return xc.prepare_many(model, image, methods, **(values | {"parameters": parameters} | changes))
+
+
+def another(parameter):
+    """Return a value that is not the default."""
+    if isinstance(parameter.default, bool):
+        return not parameter.default
+    if parameter.choices:
+        return next(choice for choice in parameter.choices[::-1] if choice != parameter.default)
+    return parameter.max
 
 
 def arrays_of(value):
@@ -197,7 +225,7 @@ def test_map_is_finite_at_the_ends_of_every_slider(model, image, name, edge):
     ends = {
         p.name: getattr(p, edge)
         for p in METHODS[name].parameters_of("render")
-        if not isinstance(p.default, bool)
+        if not isinstance(p.default, bool | str)
     }
     assert np.isfinite(xc.render(basis, **ends).values).all()
 
@@ -229,7 +257,7 @@ def test_rendering_runs_no_network(image, name):
     assert (counter.passes, network.calls.count - before) == (0, 0)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [name for name in ALL if name not in CONTROLS])
 def test_preparing_runs_the_network(image, name):
     """That the counting network counts: the proof of the test above."""
     network = TinyNet()
@@ -271,10 +299,10 @@ def test_every_slider_changes_the_map(model, image, name):
         references=None
         if METHODS[name].compares_with == "classes"
         else references_for(name, model),
+        **guided(name),
     )
     for parameter in METHODS[name].parameters_of("render"):
-        other = True if isinstance(parameter.default, bool) else parameter.max
-        changed = xc.render(basis, **{parameter.name: other}).values
+        changed = xc.render(basis, **{parameter.name: another(parameter)}).values
         assert not np.array_equal(changed, xc.render(basis).values)
 
 
@@ -284,7 +312,7 @@ def test_every_slider_changes_the_map(model, image, name):
 @pytest.mark.parametrize("name", ALL)
 def test_provenance_names_method_model_layer_and_picture(model, image, name):
     made = xc.render(prepare(model, image, name)).provenance
-    layer = "stage2" if name in CAMS else "input"
+    layer = "stage2" if METHODS[name].evidence.at == "layer" else "input"
     assert (made.method, made.model, made.fingerprint, made.layer, made.image) == (
         name,
         "module",
@@ -317,7 +345,7 @@ def test_provenance_holds_every_parameter(model, image, name):
 def test_provenance_holds_what_was_chosen(model, image, name):
     basis = prepare(model, image, name)
     for parameter in METHODS[name].parameters_of("render"):
-        other = True if isinstance(parameter.default, bool) else parameter.max
+        other = another(parameter)
         made = xc.render(basis, **{parameter.name: other}).provenance
         assert made.parameter(parameter.name) == other
 
@@ -398,15 +426,18 @@ def test_colour_picture_is_explained_by_a_gray_network():
 # ---- seeds ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NOISY)
+@pytest.mark.parametrize("name", SEEDED)
 def test_same_seed_gives_the_same_map(model, image, name):
-    maps = [xc.render(prepare(model, image, name, seed=5)).values for _ in range(2)]
+    values = {"seed": 5, **guided(name)}
+    maps = [xc.render(prepare(model, image, name, **values)).values for _ in range(2)]
     np.testing.assert_array_equal(*maps)
 
 
-@pytest.mark.parametrize("name", NOISY)
+@pytest.mark.parametrize("name", SEEDED)
 def test_another_seed_gives_another_map(model, image, name):
-    maps = [xc.render(prepare(model, image, name, seed=seed)).values for seed in (5, 6)]
+    maps = [
+        xc.render(prepare(model, image, name, seed=seed, **guided(name))).values for seed in (5, 6)
+    ]
     assert not np.array_equal(*maps)
 
 
@@ -428,14 +459,21 @@ def test_bases_come_in_the_order_asked_for(model, image, order):
 
 
 @pytest.mark.parametrize(
-    ("methods", "passes"),
-    [(CAMS, 1), (NOISY, 4), (CLEAN, 1), (ALL, 6)],
-    ids=["cams", "noisy", "clean", "all"],
+    ("methods", "shared"),
+    [(CAMS, 1), (NOISY, 4), (CLEAN, 1), (CONTROLS, 0)],
+    ids=["cams", "noisy", "clean", "controls"],
 )
-def test_methods_of_a_family_share_their_passes(model, image, methods, passes):
+def test_methods_of_a_family_share_their_passes(model, image, methods, shared):
     with count_passes() as counter:
         prepare_all(model, image, methods)
-    assert counter.passes == passes
+    assert counter.passes == shared
+
+
+def test_each_kind_of_evidence_is_gathered_once(model, image):
+    kinds = {METHODS[name].evidence.name: name for name in ALL}
+    with count_passes() as counter:
+        prepare_all(model, image, ALL)
+    assert counter.passes == sum(cost_of(model, name).total for name in kinds.values())
 
 
 def test_family_runs_the_network_once(image):
@@ -453,3 +491,95 @@ def test_basis_is_one_of_the_kinds_that_can_be_rendered(model, image, name):
     basis = prepare(model, image, name)
     assert isinstance(basis, Basis)
     assert type(basis) in RENDERERS
+
+
+# ---- cost -------------------------------------------------------------------------------------
+
+
+def cost_of(model, name, **values):
+    return passes(METHODS[name], model, "stage2", quick(name) | values)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_cost_is_what_runs(model, image, name):
+    with count_passes() as counter:
+        prepare(model, image, name)
+    assert counter.passes == cost_of(model, name).total
+
+
+@pytest.mark.parametrize(("name", "values"), CHOICES)
+def test_cost_is_what_runs_for_every_choice(model, image, name, values):
+    with count_passes() as counter:
+        prepare(model, image, name, **values)
+    assert counter.passes == cost_of(model, name, **values).total
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_control_costs_nothing(model, name):
+    assert cost_of(model, name).total == 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_method_of_many_passes_tells_its_progress(model, image, name):
+    shares = []
+    prepare(model, image, name, progress=shares.append)
+    assert shares == sorted(shares)
+    if cost_of(model, name).total > 2:
+        assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+class CancelledError(Exception):
+    """What a page raises to end a method."""
+
+
+@pytest.mark.parametrize("when", [0.0, 1.0], ids=["at once", "at the end"])
+@pytest.mark.parametrize("name", [n for n in ALL if METHODS[n].grows_with or n in NOISY])
+def test_cancelling_keeps_nothing(model, image, name, when):
+    def cancel(share):
+        if share >= when:
+            raise CancelledError
+
+    store = EvidenceStore()
+    with pytest.raises(CancelledError):
+        prepare_all(model, image, [name], store=store, progress=cancel)
+    assert store.num_bytes == 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_cancelling_leaves_nothing_on_the_model(image, name):
+    def cancel(share):
+        raise CancelledError
+
+    model, other = wrap(TinyNet()), wrap(TinyNet())
+    with contextlib.suppress(CancelledError):
+        prepare(model, image, name, progress=cancel)
+    for left, clean in zip(model.network.modules(), other.network.modules(), strict=True):
+        assert type(left) is type(clean)
+        assert len(left._forward_hooks) == len(clean._forward_hooks)
+        assert not left._forward_pre_hooks
+        assert not left._backward_hooks
+        assert not left.training
+    assert all(each.grad is None for each in model.network.parameters())
+    np.testing.assert_array_equal(model.predict(image), other.predict(image))
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_method_that_grows_counts_its_steps(name):
+    assert METHODS[name].grows_with in {p.name for p in METHODS[name].parameters_of("prepare")}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_growing_costs_as_much_as_all_at_once(model, image, name):
+    store, steps = EvidenceStore(), METHODS[name].grows_with
+    with count_passes() as counter:
+        for count in (1, QUICK[steps]):
+            prepare_all(model, image, [name], store=store, parameters={steps: count})
+    assert counter.passes == cost_of(model, name).total
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_growing_gives_the_map_of_all_at_once(model, image, name):
+    store, steps = EvidenceStore(), METHODS[name].grows_with
+    for count in (1, QUICK[steps]):
+        grown = prepare_all(model, image, [name], store=store, parameters={steps: count})[name]
+    assert_same_map(xc.render(grown).values, xc.render(prepare(model, image, name)).values)

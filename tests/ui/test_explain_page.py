@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
-from components import map_viewer
+from components import caching, map_viewer
 from components.map_viewer import Settings
-from explain_core import METHODS
+from components.slow_methods import about
+from explain_core import METHODS, NumericsError
+from explain_core.methods import perturbation
+from explain_core.methods.cost import Speed
 from explain_core.models.digits_net import DigitsNet
 from tests.ui import steps
 
@@ -41,7 +45,7 @@ def test_every_map_has_title_contrast_and_foot(at: AppTest) -> None:
 def test_every_map_follows_its_own_sliders(at: AppTest) -> None:
     assert {name: panel.knows for name, panel in steps.shown_panels(at).items()} == {
         "diffcam": ("lam",),
-        "finer-grad-cam": ("gamma", "reverse"),
+        "finer-grad-cam": ("gamma", "reverse", "aggregation"),
         "grad-cam": (),
         "guided-absolute-grad": ("p",),
     }
@@ -183,9 +187,11 @@ def test_without_a_picture_it_says_where_to_get_one(at: AppTest) -> None:
     assert any("Give a picture" in each.value for each in at.info)
 
 
-def test_every_method_has_a_map(at: AppTest) -> None:
-    assert len(at.multiselect(key="methods-bank").options) == len(METHODS) == 12
-    for names in (list(METHODS)[:6], list(METHODS)[6:]):
+def test_every_method_has_a_map(at: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "speed_of", lambda model: Speed(0.0, 0.0))
+    assert len(at.multiselect(key="methods-bank").options) == len(METHODS)
+    for first in range(0, len(METHODS), 6):
+        names = list(METHODS)[first : first + 6]
         at.multiselect(key="methods-bank").set_value(names)
         assert list(steps.shown_panels(steps.run(at))) == names
         assert not at.error
@@ -193,8 +199,20 @@ def test_every_method_has_a_map(at: AppTest) -> None:
 
 # ---- what the viewer is sent and tells -----------------------------------------------------
 
-DEFAULTS = {"gamma": 0.6, "reverse": False, "lam": 1e-3, "p": 85.0}
-SET = {"gamma": 1.4, "reverse": True, "lam": 1.0, "p": 20.0}
+DEFAULTS = {
+    "gamma": 0.6,
+    "reverse": False,
+    "aggregation": "average before ReLU",
+    "lam": 1e-3,
+    "p": 85.0,
+}
+SET = {
+    "gamma": 1.4,
+    "reverse": True,
+    "aggregation": "maximum before ReLU",
+    "lam": 1.0,
+    "p": 20.0,
+}
 SIGNED = {"evidence": "For and against"}
 
 
@@ -267,7 +285,11 @@ def test_a_panel_with_sliders_of_its_own_has_its_own_values(at: AppTest, rendere
     own = {"finer-grad-cam": {**SET, "gamma": 0.1}}
     steps.tell(at, {"values": SET, "own": own, "look": {}})
     assert rendered.last is not None
-    assert rendered.last.of("finer-grad-cam") == {"gamma": 0.1, "reverse": True}
+    assert rendered.last.of("finer-grad-cam") == {
+        "gamma": 0.1,
+        "reverse": True,
+        "aggregation": "maximum before ReLU",
+    }
     assert rendered.last.of("diffcam") == {"lam": 1.0}
 
 
@@ -311,6 +333,194 @@ def test_a_wrong_value_leaves_the_others_as_told(at: AppTest, rendered: Set) -> 
     steps.tell(at, {"values": {**SET, "gamma": "much"}})
     assert rendered.last is not None
     assert rendered.last.shared == {**SET, "gamma": DEFAULTS["gamma"]}
+
+
+# ---- slow methods --------------------------------------------------------------------------
+
+
+SLOW = Speed(forward_s=0.02, gradient_s=0.05)
+
+
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch, no_memory: None) -> None:
+    """Let every pass be said to take long, and nothing be kept from before."""
+    monkeypatch.setattr(caching, "speed_of", lambda model: SLOW)
+
+
+class Stopping:
+    """Stop the page, as a person's press of a widget does, after a number of pictures."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left: float = math.inf
+        forward = DigitsNet.forward
+
+        def stop(network: DigitsNet, x: Tensor) -> Tensor:
+            self.left -= len(x)
+            if self.left < 0:
+                st.stop()
+            return forward(network, x)
+
+        monkeypatch.setattr(DigitsNet, "forward", stop)
+        monkeypatch.setattr(perturbation, "batch_size", lambda device, size: 20)
+
+
+@pytest.fixture
+def stopping(monkeypatch: pytest.MonkeyPatch) -> Stopping:
+    return Stopping(monkeypatch)
+
+
+def choose(at: AppTest, *methods: str) -> AppTest:
+    at.multiselect(key="methods-bank").set_value(list(methods))
+    return steps.run(at)
+
+
+def choose_rise(at: AppTest, num_masks: int = 400) -> AppTest:
+    choose(at, "grad-cam", "rise")
+    at.number_input(key="parameter-num_masks").set_value(num_masks)
+    return steps.run(at)
+
+
+def labels(at: AppTest) -> list[str]:
+    return [each.label for each in at.button if "RISE" in each.label]
+
+
+def test_a_slow_method_says_what_it_costs_before_it_starts(slow_machine: None, at: AppTest) -> None:
+    choose(at, "grad-cam", "rise")
+    assert "RISE: 2,000 passes, about 40 s" in steps.texts(at)
+    assert labels(at) == ["Start RISE"]
+    assert list(steps.shown_panels(at)) == ["grad-cam"]
+
+
+def test_an_offer_runs_nothing(slow_machine: None, at: AppTest) -> None:
+    before = steps.passes(at)
+    assert steps.passes(choose(at, "grad-cam", "rise", "mask")) == before
+
+
+def test_a_slow_method_alone_is_offered_too(slow_machine: None, at: AppTest) -> None:
+    choose(at, "rise")
+    assert labels(at) == ["Start RISE"]
+    assert not steps.shown_panels(at)
+
+
+def test_a_slow_method_starts_on_demand(slow_machine: None, at: AppTest) -> None:
+    before = steps.passes(choose_rise(at))
+    steps.press(at, "Start RISE")
+    assert list(steps.shown_panels(at)) == ["grad-cam", "rise"]
+    assert "400 masks of 7 × 7" in steps.shown_panels(at)["rise"].foot
+    assert not labels(at)
+    assert steps.passes(at) - before == 400
+
+
+def test_a_map_that_was_made_needs_no_second_start(slow_machine: None, at: AppTest) -> None:
+    steps.press(choose_rise(at), "Start RISE")
+    choose(at, "grad-cam")
+    assert list(steps.shown_panels(choose(at, "grad-cam", "rise"))) == ["grad-cam", "rise"]
+
+
+def test_a_quick_method_starts_at_once(
+    monkeypatch: pytest.MonkeyPatch, no_memory: None, at: AppTest
+) -> None:
+    monkeypatch.setattr(caching, "speed_of", lambda model: Speed(1e-4, 1e-4))
+    assert list(steps.shown_panels(choose_rise(at))) == ["grad-cam", "rise"]
+
+
+def test_the_other_maps_are_there_while_a_slow_one_runs(
+    slow_machine: None, stopping: Stopping, at: AppTest
+) -> None:
+    before = steps.shown_panels(choose_rise(at))
+    stopping.left = 0
+    steps.press(at, "Start RISE")
+    assert steps.shown_panels(at) == before
+    assert labels(at) == ["Cancel RISE"]
+
+
+def test_a_coarse_map_comes_first(slow_machine: None, stopping: Stopping, at: AppTest) -> None:
+    choose_rise(at)
+    stopping.left = 100
+    steps.press(at, "Start RISE")
+    assert steps.shown_panels(at)["rise"].foot.startswith("coarse: the first 40 of 400 passes")
+
+
+@pytest.mark.parametrize("num_pictures", [20, 100], ids=["coarse", "whole"])
+def test_cancelling_brings_the_offer_back(
+    slow_machine: None, stopping: Stopping, at: AppTest, num_pictures: int
+) -> None:
+    before = steps.shown_panels(choose_rise(at))
+    stopping.left = num_pictures
+    steps.press(at, "Start RISE")
+    stopping.left = math.inf
+    steps.press(at, "Cancel RISE")
+    assert steps.shown_panels(at) == before
+    assert labels(at) == ["Start RISE"]
+
+
+def test_another_press_goes_on_from_the_coarse_map(
+    slow_machine: None, stopping: Stopping, at: AppTest
+) -> None:
+    choose_rise(at)
+    stopping.left = 100
+    before = steps.passes(steps.press(at, "Start RISE"))
+    stopping.left = math.inf
+    assert "rise" in steps.shown_panels(steps.run(at))
+    assert steps.passes(at) - before == 60 + 360  # of the stage that was ended, of the whole
+
+
+def test_another_question_is_not_started(
+    slow_machine: None, stopping: Stopping, at: AppTest
+) -> None:
+    choose_rise(at)
+    stopping.left = 100
+    steps.press(at, "Start RISE")
+    stopping.left = math.inf
+    for sample in ("seven.png", "three.png"):
+        at.selectbox(key="sample").set_value(sample)
+        assert labels(steps.run(at)) == ["Start RISE"]
+
+
+def test_a_slow_method_that_fails_says_so_once(
+    slow_machine: None, monkeypatch: pytest.MonkeyPatch, at: AppTest
+) -> None:
+    choose_rise(at)
+
+    def fail(*_args: object, **_values: object) -> None:
+        raise NumericsError("the masks overflowed")
+
+    monkeypatch.setattr(perturbation, "draw_masks", fail)
+    steps.press(at, "Start RISE")
+    assert "The masks overflowed" in steps.errors(at)
+    assert list(steps.shown_panels(at)) == ["grad-cam"]
+    steps.run(at)
+    assert not steps.errors(at)
+    assert labels(at) == ["Start RISE"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (3.4, "3 s"), (38, "40 s"), (100, "2 min"), (1700, "30 min"), (9000, "2 h")],
+)
+def test_durations_are_said_roughly(seconds: float, text: str) -> None:
+    assert about(seconds) == text
+
+
+def test_settings_are_those_of_the_chosen_methods(at: AppTest) -> None:
+    choose(at, "grad-cam", "edges")
+    assert not [each.key for each in at.number_input if (each.key or "").startswith("parameter-")]
+    choose(at, "grad-cam", "random")
+    assert at.number_input(key="parameter-seed").value == 0
+
+
+def test_a_setting_is_kept_while_its_method_is_away(at: AppTest) -> None:
+    at.number_input(key="parameter-num_samples").set_value(7)
+    steps.run(at)
+    choose(at, "grad-cam")
+    choose(at, "grad-cam", "smooth-grad")
+    assert at.number_input(key="parameter-num_samples").value == 7
+
+
+def test_a_control_says_what_it_is(at: AppTest) -> None:
+    panels = steps.shown_panels(choose(at, "random", "center-gaussian", "edges"))
+    assert all("Control" in each.head for each in panels.values())
+    assert all("knows nothing of the model" in each.head for each in panels.values())
 
 
 # ---- passes --------------------------------------------------------------------------------

@@ -10,10 +10,15 @@ import PIL.Image
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
+import explain_core as xc
+from components import caching, model_picker
 from tests.ui import steps
+
+REPO = Path(__file__).resolve().parents[2]
 
 BROKEN_LISTS = {
     "no TOML": ("[birds\n", "not valid TOML"),
@@ -42,6 +47,10 @@ def photo(height: int, width: int) -> bytes:
     file = io.BytesIO()
     PIL.Image.fromarray(pixels).save(file, "JPEG")
     return file.getvalue()
+
+
+def button(at: AppTest, label: str) -> Button:
+    return next(each for each in at.button if each.label == label)
 
 
 def choose(at: AppTest, name: str) -> AppTest:
@@ -204,3 +213,94 @@ def test_the_models_page_lists_the_layers_of_digits(at: AppTest) -> None:
     steps.run(at)
     layers = at.dataframe[0].value
     assert dict(zip(layers["Layer"], layers["Size"], strict=True))["features.5"] == "14 × 14"
+
+
+# ---- the Models page ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def models_page(at: AppTest) -> AppTest:
+    at.switch_page("pages/models.py")
+    return steps.run(at)
+
+
+def test_the_memory_of_the_weights_is_shown(models_page: AppTest) -> None:
+    weights = load_file(REPO / "assets" / "digits" / "weights.safetensors")
+    size_mb = sum(each.nbytes for each in weights.values()) / 1e6
+    assert f"**{size_mb:,.1f} MB**" in steps.texts(models_page)
+
+
+def test_each_layer_has_a_preview_once_asked_for(models_page: AppTest) -> None:
+    assert not any("14 × 14" in each.value for each in models_page.caption)
+    models_page.toggle[0].set_value(True)
+    captions = [each.value for each in steps.run(models_page).caption]
+    layers = [each for each in captions if each.startswith("features.")]
+    assert len(layers) == len(models_page.dataframe[0].value)
+    assert "features.5 (14 × 14)" in layers
+
+
+def test_the_nearest_classes_of_a_class(models_page: AppTest) -> None:
+    models_page.selectbox(key="nearest-to-digits").set_value(0)
+    table = steps.run(models_page).dataframe[1].value
+    model = xc.load_model("digits")
+    expected = xc.similar_classes(model, 0, logits=np.empty(0), count=10)
+    assert table["Class"].tolist() == [model.classes[each.index] for each in expected]
+    assert "0" not in table["Class"].tolist()
+
+
+def test_a_model_can_be_unloaded(models_page: AppTest) -> None:
+    first = caching.model_named("digits")
+    assert caching.model_named("digits") is first
+    button(models_page, "Unload").click()
+    at = steps.run(models_page)
+    assert "digits is unloaded" in steps.texts(at)
+    assert caching.model_named("digits") is not first
+
+
+def test_an_unloaded_model_comes_back_when_asked_for(models_page: AppTest) -> None:
+    button(models_page, "Unload").click()
+    steps.run(models_page)
+    assert "features.5" in str(steps.run(models_page).dataframe[0].value)
+
+
+def test_a_browser_cannot_ask_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where a browser sends what the list does not offer, nothing is loaded by its path."""
+    monkeypatch.setattr(model_picker.st, "selectbox", lambda *_args, **_options: "file:/tmp")
+    with pytest.raises(xc.ModelError, match="no model 'file:/tmp' on this dashboard"):
+        model_picker.model_picker()
+
+
+# ---- labels, and yes or no ------------------------------------------------------------------
+
+
+def with_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, num_outputs: int
+) -> AppTest:
+    """Open Explain with a small network of that output, and a picture."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torchvision.models.mobilenet_v3_small(weights=None, num_classes=num_outputs)
+        torch.nn.init.constant_(network.classifier[3].weight, 0)
+        network.classifier[3].bias.data = torch.linspace(2, -2, num_outputs + 1)[:num_outputs]
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    lines = (
+        f'[{output}]\narchitecture = "torchvision/mobilenet_v3_small"\nweights = "w.safetensors"\n'
+        f'size = 64\nlayer = "features.12"\noutput = "{output}"\n'
+    )
+    write_list(tmp_path, lines, monkeypatch)
+    at = choose(steps.open_app(), output)
+    at.file_uploader[0].set_value(("photo.jpg", photo(60, 90), "image/jpeg"))
+    return steps.run(at)
+
+
+def test_a_multi_label_model_says_which_labels_it_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Biases of 2, 2/3, -2/3 alone: sigmoids of 88, 66 and 34 %."""
+    at = with_output(tmp_path, monkeypatch, "sigmoid", 3)
+    assert "**The model finds 0 (88.1 %), 1 (66.1 %)**" in steps.texts(at)
+
+
+def test_one_logit_is_a_yes_or_a_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = with_output(tmp_path, monkeypatch, "single-logit", 1)
+    assert "**The model says positive** — 88.1 %" in steps.texts(at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 from typing import Any
 
@@ -15,13 +16,16 @@ from components import colours
 from components.map_viewer.packing import MAX_SIDE_PX, Message, pack
 from explain_core import METHODS, Geometry, Image
 from explain_core.images.reading import image_from_pixels
+from explain_core.methods.settings import AGGREGATION
 from explain_core.types import (
     Array,
     Basis,
     Contrast,
     GuidedBasis,
+    LayerBasis,
     LinearBasis,
     Provenance,
+    ScoreBasis,
     SpectralBasis,
     StaticBasis,
 )
@@ -57,22 +61,23 @@ def unpacked(raw: bytes) -> tuple[dict[str, Any], list[Array]]:
     (length,) = struct.unpack("<I", raw[:4])
     header = json.loads(raw[4 : 4 + length].decode("utf-8"), parse_constant=pytest.fail)
     behind = raw[4 + length :]
-    stored, arrays = [], []
+    arrays: list[Array] = []
     for each in header["arrays"]:
         data = behind[each["offset"] : each["offset"] + each["num_bytes"]]
-        stored.append(np.frombuffer(data, "<" + each["type"]).reshape(each["shape"]))
+        stored = np.frombuffer(data, "<" + each["type"])
         if "steps" in each:
-            spread = (-1, *[1] * (len(each["shape"]) - 1))
-            steps, lows = (arrays[each[name]].reshape(spread) for name in ("steps", "lows"))
-            arrays.append(lows + steps.astype(np.float64) * stored[-1])
-        else:
-            arrays.append(stored[-1])
+            steps, lows = (arrays[each[name]][:, None] for name in ("steps", "lows"))
+            slices = np.zeros((1, 1)) if each["is_flat"] else stored.reshape(len(steps), -1)
+            values = lows + steps.astype(np.float64) * slices
+            num_each = math.prod(each["shape"]) // len(steps)
+            stored = np.broadcast_to(values, (len(steps), num_each))
+        arrays.append(stored.reshape(each["shape"]))
     return header, arrays
 
 
-def quantised(array: Array) -> Array:
+def quantised(array: Array, num_axes: int = 1) -> Array:
     message = Message()
-    index = message.add_quantised(array)
+    index = message.add_quantised(array, num_axes)
     _, arrays = unpacked(message.packed({}))
     return arrays[index]
 
@@ -99,9 +104,10 @@ def test_the_header_says_what_the_page_needs() -> None:
     (panel,) = header["panels"]
     assert (panel["title"], panel["kind"], panel["size"]) == ("γ × “µ”", "static", [40, 40])
     np.testing.assert_array_equal(arrays[panel["fields"]["map"]], BASIS.map)
-    gamma, reverse = header["parameters"]
+    gamma, reverse, aggregation = header["parameters"]
     assert (gamma["min"], gamma["max"], gamma["step"], gamma["is_log"]) == (0, 2, 0.05, False)
     assert reverse["is_switch"]
+    assert aggregation["choices"] == list(AGGREGATION.choices)
     for name in (*colours.SEQUENTIAL, colours.DIVERGING):
         np.testing.assert_array_equal(arrays[header["colours"][name]], colours.lookup_table(name))
 
@@ -133,6 +139,36 @@ def test_quantising_errs_by_half_a_step_at_most(magnitude: float, offset: float)
 def test_constant_slices_are_exact(value: float) -> None:
     array = np.full((3, 4, 4), value, np.float32)
     np.testing.assert_array_equal(quantised(array), array)
+
+
+def test_slices_of_several_axes_have_a_range_each() -> None:
+    array = np.random.default_rng(0).standard_normal((3, 4, 5, 6)).astype(np.float32)
+    array *= np.logspace(-9, 0, 12).reshape(3, 4, 1, 1).astype(np.float32)
+    error = np.abs(quantised(array, num_axes=2) - array).max(axis=(2, 3))
+    assert (error <= 1e-4 * np.ptp(array, axis=(2, 3))).all()
+
+
+def test_an_array_of_constant_slices_is_sent_as_one_number_each() -> None:
+    array = np.broadcast_to(np.arange(20, dtype=np.float32).reshape(4, 5, 1, 1), (4, 5, 30, 30))
+    message = Message()
+    index = message.add_quantised(array, num_axes=2)
+    assert message.described[index]["num_bytes"] == 0
+    _, arrays = unpacked(message.packed({}))
+    np.testing.assert_array_equal(arrays[index], array)
+
+
+def test_constant_slices_beside_one_that_is_not_are_told_apart() -> None:
+    array = np.ones((3, 4, 4), np.float32)
+    array[1, 2, 2] = 5
+    np.testing.assert_allclose(quantised(array), array, atol=1e-4)
+
+
+def test_constant_slices_with_one_of_nan_stay_nan() -> None:
+    array = np.ones((3, 4, 4), np.float32)
+    array[1, 2, 2] = np.nan
+    found = quantised(array)
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(found[[0, 2]], array[[0, 2]])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -184,6 +220,47 @@ def test_maps_with_nan_are_sent_as_they_are() -> None:
     maps = np.full((2, 3, 3), np.nan, np.float32)
     _, fields = fields_of(LinearBasis(**COMMON, maps=maps, weights=np.ones(1)))
     assert np.isnan(fields["maps"]).all()
+
+
+def gradients_of_three_references(is_flat: bool) -> LayerBasis:
+    """Make a basis as of a ResNet-50's last layer: 2,048 channels of 7 x 7."""
+    rng = np.random.default_rng(0)
+    gradients = rng.standard_normal((4, 2048, 7, 7), np.float32)
+    if is_flat:
+        gradients[:] = gradients[..., :1, :1]
+    return LayerBasis(
+        **COMMON,
+        activations=rng.random((2048, 7, 7), np.float32),
+        target_gradient=gradients[0],
+        reference_gradients=gradients[1:],
+        weights=np.full(3, 1 / 3, np.float32),
+    )
+
+
+@pytest.mark.parametrize(("is_flat", "most"), [(True, 300_000), (False, 1_100_000)])
+def test_three_references_of_many_channels_stay_small(is_flat: bool, most: int) -> None:
+    plain = len(packed(bases=(BASIS,)))
+    assert len(packed(bases=(gradients_of_three_references(is_flat),))) - plain < most
+
+
+def test_each_reference_keeps_its_gradients() -> None:
+    basis = gradients_of_three_references(is_flat=False)
+    _, fields = fields_of(basis)
+    np.testing.assert_allclose(fields["reference_gradients"], basis.reference_gradients, atol=1e-4)
+
+
+def test_scores_are_exact() -> None:
+    scores = np.random.default_rng(0).normal(size=(3, 6))
+    basis = ScoreBasis(
+        **COMMON,
+        activations=np.ones((6, 4, 5)),
+        scores=scores,
+        baselines=scores[:, 0],
+        weights=np.array([0.3, 0.7]),
+    )
+    _, fields = fields_of(basis)
+    for name in ("scores", "baselines", "weights"):
+        np.testing.assert_array_equal(fields[name], getattr(basis, name))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -25,7 +25,7 @@ import explain_core as xc
 from components import caching, reference_upload, state
 from components.reference_builder import _as_name, _free_name
 from explain_core.images import archives
-from explain_core.methods.table import LAM
+from explain_core.methods.settings import LAM
 from explain_core.models.digits_net import DigitsNet
 from explain_core.references import banks
 from explain_core.references.building import build_bank

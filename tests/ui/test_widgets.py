@@ -19,7 +19,14 @@ from explain_core import METHODS, ImageError
 def test_a_parameter_of_several_methods_is_listed_once() -> None:
     names = [p.name for p in parameters_of(METHODS, "prepare")]
     assert len(names) == len(set(names))
-    assert {p.name for p in parameters_of(METHODS, "render")} == {"gamma", "reverse", "lam", "p"}
+    assert {p.name for p in parameters_of(METHODS, "render")} == {
+        "gamma",
+        "reverse",
+        "aggregation",
+        "softmax",
+        "lam",
+        "p",
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ import torch
 
 import explain_core as xc
 from explain_core.methods.finer_cam import reference_weights
+from explain_core.methods.rendering import render_linear
+from explain_core.methods.settings import AGGREGATION
+from explain_core.types import LinearBasis, Provenance
 from tests.oracles import cams
 from tests.oracles.comparing import assert_same_map
 from tests.oracles.nets import TinyNet, network_input, picture, wrap
@@ -13,6 +16,7 @@ from tests.oracles.stretching import stretch
 
 GAMMAS = [0.0, 0.6, 1.0, 2.0]
 WEIGHTS = ["uniform", "softmax", "released"]
+AGGREGATIONS = ["maximum before ReLU", "average after ReLU"]
 REFERENCES = (4, 1, 2)
 OF_MEAN = {"finer-grad-cam": cams.finer_grad_cam_of_mean, "finer-layer-cam": cams.finer_layer_cam}
 BASES = {"finer-grad-cam": "grad-cam", "finer-layer-cam": "layer-cam"}
@@ -168,6 +172,108 @@ def test_order_of_references_does_not_matter():
         for order in [(1, 2, 4), (4, 2, 1)]
     ]
     assert_same_map(maps[0].values, maps[1].values.astype(np.float64))
+
+
+# ---- several references -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("how", AGGREGATIONS)
+@pytest.mark.parametrize("method", OF_MEAN)
+def test_aggregation_takes_the_maps_of_single_references(method, how, gamma, is_reversed):
+    network, image = TinyNet(), picture()
+    singles = [
+        OF_MEAN[method](
+            network, network_input(image), "stage2", 0, [d], gamma, "uniform", is_reversed
+        )
+        for d in REFERENCES
+    ]
+    smap = xc.explain(
+        wrap(network),
+        image,
+        method=method,
+        target=0,
+        references=REFERENCES,
+        gamma=gamma,
+        reverse=is_reversed,
+        aggregation=how,
+    )
+    assert_same_map(smap.values, shown(cams.aggregated(singles, how)))
+
+
+@pytest.mark.parametrize("how", AGGREGATIONS)
+def test_signed_view_is_the_aggregation_before_the_last_relu(how):
+    network, image = TinyNet(), picture()
+    x = network_input(image)
+    singles = [cams.finer_grad_cam(network, x, "stage2", 0, [d], 1.0) for d in REFERENCES]
+    basis = xc.prepare(
+        wrap(network), image, method="finer-grad-cam", target=0, references=REFERENCES
+    )
+    smap = xc.render(basis, gamma=1.0, aggregation=how, signed=True)
+    assert_same_map(smap.values, stretch(cams.aggregated(singles, how), (20, 28)))
+
+
+@pytest.mark.parametrize("method", OF_MEAN)
+def test_average_after_the_relu_weighs_as_before_it(method):
+    network, image = TinyNet(), picture()
+    x = network_input(image)
+    model = wrap(network)
+    shares = reference_weights(model.predict(image), REFERENCES, "softmax")
+    expected = sum(
+        share * np.maximum(OF_MEAN[method](network, x, "stage2", 0, [d], 0.6, "uniform"), 0)
+        for share, d in zip(shares, REFERENCES, strict=True)
+    )
+    smap = xc.explain(
+        model,
+        image,
+        method=method,
+        target=0,
+        references=REFERENCES,
+        weights="softmax",
+        aggregation="average after ReLU",
+    )
+    assert_same_map(smap.values, shown(expected))
+
+
+@pytest.mark.parametrize("how", AGGREGATIONS)
+@pytest.mark.parametrize("method", [*OF_MEAN, "finer-score-cam"])
+def test_one_reference_is_the_same_in_every_aggregation(method, how):
+    model, image = wrap(TinyNet()), picture()
+    basis = xc.prepare(model, image, method=method, target=0, references=(3,))
+    one = xc.render(basis, aggregation=how).values
+    np.testing.assert_array_equal(one, xc.render(basis).values)
+
+
+@pytest.mark.parametrize("method", [*OF_MEAN, "finer-score-cam"])
+def test_order_of_references_does_not_change_their_maximum(method):
+    model, image = wrap(TinyNet()), picture()
+    maps = [
+        xc.explain(
+            model,
+            image,
+            method=method,
+            target=0,
+            references=order,
+            aggregation="maximum before ReLU",
+        ).values
+        for order in [(1, 2, 4), (4, 2, 1)]
+    ]
+    np.testing.assert_array_equal(*maps)
+
+
+def test_aggregations_by_hand():
+    # m_c - m_d is (-1, 2) for one reference and (3, -2) for the other
+    basis = LinearBasis(
+        Provenance("finer-grad-cam", "", "", "", "", xc.Contrast(0, (1, 2))),
+        xc.Geometry((1, 2), (1, 2), (1, 1), (0, 0)),
+        maps=np.array([[[4.0, 5.0]], [[5.0, 3.0]], [[1.0, 7.0]]]),
+        weights=np.array([0.25, 0.75]),
+    )
+    by_hand = [[[2.0, -1.0]], [[3.0, 2.0]], [[2.25, 0.5]]]
+    for how, expected in zip(AGGREGATION.choices, by_hand, strict=True):
+        values = {"gamma": 1.0, "reverse": False, "aggregation": how}
+        np.testing.assert_allclose(render_linear(basis, values), expected)
 
 
 # ---- weights by hand: logits 0, ln 3 -> softmax 1/4, 3/4 --------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import explain_core as xc
-from explain_core.methods import evidence as gathering
+from explain_core.methods import sampling
 from explain_core.methods.rendering import render_guided
 from explain_core.types import Contrast, Geometry, GuidedBasis, Provenance
 from tests.oracles import noisy_gradients
@@ -115,7 +115,7 @@ def test_without_noise_all_gradients_are_the_picture_s_own():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 6, 7])
 def test_statistics_do_not_depend_on_the_batch_size(monkeypatch, size):
-    monkeypatch.setattr(gathering, "batch_size", lambda device, input_size: size)
+    monkeypatch.setattr(sampling, "batch_size", lambda device, input_size: size)
     smap = xc.explain(
         wrap(network_of()), picture(), method="var-grad", target=0, num_samples=NUM_SAMPLES
     )
@@ -124,7 +124,7 @@ def test_statistics_do_not_depend_on_the_batch_size(monkeypatch, size):
 
 def test_out_of_memory_halves_the_batch_and_changes_nothing(monkeypatch):
     sizes = []
-    real = gathering._input_gradients
+    real = sampling.input_gradients
 
     def forgetful(model, x, target):
         sizes.append(len(x))
@@ -132,7 +132,7 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(monkeypatch):
             raise torch.OutOfMemoryError("made up")
         return real(model, x, target)
 
-    monkeypatch.setattr(gathering, "_input_gradients", forgetful)
+    monkeypatch.setattr(sampling, "input_gradients", forgetful)
     smap = xc.explain(
         wrap(network_of()), picture(), method="var-grad", target=0, num_samples=NUM_SAMPLES
     )
@@ -144,8 +144,7 @@ def test_variance_survives_a_large_mean():
     """Two passes over stored numbers against one pass over batches: no digits are lost."""
     rng = torch.Generator().manual_seed(0)
     values = 1000 + torch.randn(50, 2, 3, 4, generator=rng)
-    zeros = torch.zeros(2, 3, 4)
-    statistics = gathering._RunningStatistics(zeros.clone(), zeros.clone(), zeros.clone())
+    statistics = sampling.RunningStatistics.like(torch.zeros(2, 3, 4))
     for batch in values.split(7):
         statistics.add(batch.clone())
     stored = np.var(values.double().numpy(), axis=0, ddof=1)

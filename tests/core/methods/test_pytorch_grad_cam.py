@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 import explain_core as xc
 from tests.oracles import cams
 from tests.oracles.comparing import assert_same_map, relative_gap
+from tests.oracles.nets import TinyNet, picture, wrap
 
 grad_cam = pytest.importorskip(
     "pytorch_grad_cam", reason="grad-cam is not installed; requirements-dev.txt lists it"
@@ -61,8 +62,14 @@ def their_map(
     with kind(model=network, target_layers=[network.get_submodule(layer)]) as cam:
         cam(input_tensor=x, targets=[target])
         kept = cam.activations_and_grads
+        gradients = kept.gradients[0].numpy() if kept.gradients else None
         image = cam.get_cam_image(
-            x, None, [target], kept.activations[0].numpy(), kept.gradients[0].numpy(), False
+            x,
+            network.get_submodule(layer),
+            [target],
+            kept.activations[0].numpy(),
+            gradients,
+            False,
         )
     return image[0]
 
@@ -224,6 +231,57 @@ def test_normalised_map_is_that_of_their_finer_cam(bench, request, architecture)
     )
     # They scale before and after stretching, with 1e-7 added to the maximum.
     assert_same_map(scaled_their_way(low, theirs.shape), theirs, tolerance=2e-5)
+
+
+# ---- without gradients -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("architecture", "layer"), CASES)
+def test_eigen_cam_is_theirs_but_for_the_sign(bench, request, architecture, layer):
+    """Theirs is that of the singular vector, which is chance."""
+    model, network, image, x = bench(architecture, request)
+    theirs = their_map(grad_cam.EigenCAM, network, x, layer, ClassifierOutputTarget(0))
+    ours = our_map(model, image, "eigen-cam", layer=layer)
+    assert_same_map(ours, theirs * np.sign((ours * theirs).sum()))
+
+
+@pytest.mark.parametrize("layer", RANDOM["resnet18"])
+def test_ablation_cam_is_theirs_for_a_positive_logit(bench, request, layer):
+    model, network, image, x = bench("resnet18", request)
+    target = int(np.argmax(model.predict(image)))
+    theirs = their_map(grad_cam.AblationCAM, network, x, layer, ClassifierOutputTarget(target))
+    ours = our_map(model, image, "ablation-cam", target=target, layer=layer)
+    # Both subtract logits in single precision, and what one channel changes is little.
+    assert_same_map(ours, theirs, tolerance=1e-4)
+
+
+def test_ablation_cam_has_the_other_sign_for_a_negative_logit(bench, request):
+    """The Departure of `ablation_cam`: they divide by the logit, sign and all."""
+    model, network, image, x = bench("resnet18", request)
+    target = int(np.argmin(model.predict(image)))
+    theirs = their_map(grad_cam.AblationCAM, network, x, "layer4", ClassifierOutputTarget(target))
+    ours = our_map(model, image, "ablation-cam", target=target, layer="layer4")
+    assert_same_map(ours, -theirs, tolerance=1e-4)
+
+
+def score_maps(strides: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return our Score-CAM and theirs of a small network."""
+    network, image = TinyNet(strides=strides), picture()
+    model = wrap(network)
+    theirs = their_map(
+        grad_cam.ScoreCAM, network, model.preprocess(image), "stage2", ClassifierOutputTarget(1)
+    )
+    return our_map(model, image, "score-cam", target=1), theirs
+
+
+def test_score_cam_is_theirs_where_nothing_is_stretched():
+    assert_same_map(*score_maps((1, 1, 1)))
+
+
+def test_score_cam_departs_from_theirs_where_channels_are_stretched():
+    """They stretch corner to corner, and every map of ours lies by half-pixel centres."""
+    ours, theirs = score_maps((1, 2, 2))
+    assert 1e-5 < relative_gap(ours, theirs) < 0.5
 
 
 def scaled_their_way(low: np.ndarray, size: tuple[int, int]) -> np.ndarray:

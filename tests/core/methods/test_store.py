@@ -6,7 +6,13 @@ from torch import nn
 
 import explain_core as xc
 from explain_core.methods import store as store_module
-from explain_core.methods.evidence import gather_class_evidence
+from explain_core.methods.evidence import (
+    CLASS_GRADIENTS,
+    CLEAN_GRADIENT,
+    Asked,
+    gather_class_evidence,
+)
+from explain_core.methods.sampling import NOISY_GRADIENTS
 from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
 from explain_core.references.spectrum import spectrum_of
@@ -19,7 +25,7 @@ from tests.oracles.nets import (
     wrap,
 )
 
-CAMS = tuple(name for name, method in xc.METHODS.items() if method.evidence == "classes")
+CAMS = tuple(name for name, method in xc.METHODS.items() if method.evidence is CLASS_GRADIENTS)
 ALL = tuple(xc.METHODS)
 
 
@@ -38,10 +44,14 @@ def ask(store, model, image, methods=ALL, **changes):
     return xc.prepare_many(model, image, methods, store=store, **values)
 
 
+def clean_gradient(store, model, image):
+    return store.evidence(CLEAN_GRADIENT, Asked(model, image, model.layer, 0))
+
+
 def noisy_gradients(store, model, image, progress=None):
-    return store.noisy_gradients(
-        model, image, 0, num_samples=3, spread=0.15, seed=0, progress=progress
-    )
+    values = {"num_samples": 3, "spread": 0.1, "seed": 0}
+    asked = Asked(model, image, model.layer, 0, values=values, progress=progress)
+    return store.evidence(NOISY_GRADIENTS, asked)
 
 
 def test_second_ask_costs_no_pass(model, image):
@@ -157,9 +167,9 @@ def test_another_network_with_the_same_weights_is_not_mixed_up(model, image):
 
 def test_clean_and_noisy_gradients_are_not_mixed_up(model, image):
     store = EvidenceStore()
-    store.clean_gradient(model, image, 0)
+    clean = clean_gradient(store, model, image)
     noisy = noisy_gradients(store, model, image)
-    assert (noisy.clean, noisy.mean is None) == (None, False)
+    assert not np.array_equal(noisy.mean, clean.clean)
 
 
 # ---- spectra of reference sets ----------------------------------------------------------------
@@ -256,7 +266,7 @@ def test_bytes_are_those_of_the_arrays(model, image):
 
 def test_gradient_bytes_are_those_of_the_arrays(model, image):
     store = EvidenceStore()
-    store.clean_gradient(model, image, 0)
+    clean_gradient(store, model, image)
     noisy_gradients(store, model, image)
     assert store.num_bytes == 4 * 3 * 20 * 28 * 4
 

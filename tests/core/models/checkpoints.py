@@ -39,7 +39,7 @@ def put_into_cache(folder: Path, architecture: str, state: dict[str, Tensor]) ->
     return path
 
 
-def list_model(folder: Path, name: str, **values: object) -> None:
+def list_model(folder: Path, name: str, /, **values: object) -> None:
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     with (folder / "models.toml").open("a", encoding="utf-8") as file:
         file.write("\n".join([f'["{name}"]', *lines, ""]))

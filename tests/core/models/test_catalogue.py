@@ -67,17 +67,17 @@ def test_every_key(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("output", ["none", "softmax"])
+@pytest.mark.parametrize("output", ["none", "softmax", "sigmoid", "single-logit"])
 def test_an_output_is_kept(folder: Path, output: str) -> None:
     lines = f'[moco]\narchitecture = "torchvision/resnet50"\noutput = "{output}"'
     assert read(folder, lines)["moco"].output == output
 
 
-def test_a_classifier_is_the_default(folder: Path) -> None:
-    assert read(folder, '[a]\narchitecture = "torchvision/resnet50"')["a"].output == "softmax"
+def test_the_architectures_own_output_is_the_default(folder: Path) -> None:
+    assert read(folder, '[a]\narchitecture = "torchvision/resnet50"')["a"].output is None
 
 
-@pytest.mark.parametrize("output", ['"sigmoid"', '"None"', '""', "3", "false", '["none"]'])
+@pytest.mark.parametrize("output", ['"Sigmoid"', '"None"', '""', "3", "false", '["none"]'])
 def test_another_output_is_refused(folder: Path, output: str) -> None:
     with pytest.raises(ModelError, match=r"models\.toml, 'a': output must be "):
         read(folder, f'[a]\narchitecture = "torchvision/resnet50"\noutput = {output}')
@@ -244,10 +244,30 @@ def test_the_example_without_its_marks_is_valid(folder: Path) -> None:
     lines = (REPO / "models.toml.example").read_text("utf-8").splitlines()
     code = [line.removeprefix("# ") for line in lines if line.startswith("# [") or " = " in line]
     (folder / "weights").mkdir()
-    for name in ("resnet50-11ad3fa6.pth", "birds.safetensors", "moco_v2_800ep.pth", "wrens.pth"):
-        (folder / "weights" / name).write_bytes(b"")
+    for line in code:
+        if line.startswith("weights = "):
+            (folder / line.split('"')[1]).write_bytes(b"")
+    (folder / "models" / "ours").mkdir(parents=True)
+    (folder / "models" / "ours" / "w.safetensors").write_bytes(b"")
+    own = 'architecture = "package.module:function"'
+    (folder / "models" / "ours" / "model.toml").write_text(own)
     (folder / "weights" / "birds.txt").write_text("wren\n")
     catalogue = read(folder, "\n".join(code))
-    assert list(catalogue) == ["torchvision/resnet50", "birds", "moco", "wrens"]
+    assert list(catalogue) == [
+        "torchvision/resnet50",
+        "birds",
+        "moco",
+        "wrens",
+        "timm/vit_small_patch14_reg4_dinov2.lvd142m",
+        "chest",
+        "pneumonia",
+        "ours",
+        "mine",
+    ]
+    assert catalogue["ours"].architecture == "package.module:function"
+    assert [catalogue[name].output for name in ("chest", "pneumonia")] == [
+        "sigmoid",
+        "single-logit",
+    ]
     assert catalogue["moco"].output == "none"
     assert catalogue["wrens"].classes == ("house wren", "marsh wren", "winter wren")

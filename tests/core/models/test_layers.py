@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import explain_core as xc
 from explain_core.errors import ModelError
 from explain_core.images.reading import image_from_pixels
-from explain_core.models.layers import Layer, _token_grid, find_layer, find_layers
+from explain_core.models.layers import Layer, _known_grid, _token_grid, find_layer, find_layers
 from explain_core.models.model import Model, build_model
 from explain_core.models.preprocessing import Preprocessing
 
@@ -88,6 +88,18 @@ def activations(model: Model, image: xc.Image, layer: Layer) -> Tensor:
     return layer.as_maps(outputs[layer.name].detach())[0]
 
 
+def black(size: tuple[int, int]) -> xc.Image:
+    return image_from_pixels(np.zeros((*size, 3), np.uint8))
+
+
+def is_in_corner(energy: Tensor, top: bool, left: bool) -> bool:
+    """Return whether the largest of (h, w) lies in that quarter, or on its border."""
+    height, width = energy.shape
+    row, column = divmod(int(energy.argmax()), width)
+    down, right = row + 0.5 - height / 2, column + 0.5 - width / 2
+    return (down <= 0 if top else down >= 0) and (right <= 0 if left else right >= 0)
+
+
 # ---- every family --------------------------------------------------------------------------
 
 
@@ -119,14 +131,10 @@ def test_grad_cam_is_finite_and_not_zero(family: Model) -> None:
 def test_maps_are_the_right_way_up(family: Model, top: bool, left: bool) -> None:
     """A bright corner changes the activations most in that corner."""
     size = family.preprocessing.size
-    black = image_from_pixels(np.zeros((*size, 3), np.uint8))
-    corner = bright_corner(size, top, left)
     for layer in (family.layers[0], family.layer_named(None)):
-        gap = activations(family, corner, layer) - activations(family, black, layer)
-        row, column = divmod(int(gap.abs().sum(dim=0).argmax()), layer.size[1])
-        down, right = row + 0.5 - layer.size[0] / 2, column + 0.5 - layer.size[1] / 2
-        assert down <= 0 if top else down >= 0, layer.name
-        assert right <= 0 if left else right >= 0, layer.name
+        gap = activations(family, bright_corner(size, top, left), layer)
+        gap -= activations(family, black(size), layer)
+        assert is_in_corner(gap.abs().sum(dim=0), top, left), layer.name
 
 
 # ---- small networks ------------------------------------------------------------------------
@@ -323,7 +331,55 @@ def test_the_grid_of_tokens_has_the_pictures_aspect(
     assert _token_grid(num_tokens, size) == grid
 
 
+def test_the_patch_embeddings_own_grid_comes_before_the_aspect() -> None:
+    """Patches need not be square: by the aspect alone these would be 6 x 5, after 7 tokens."""
+    tokens = Tokens(1)
+    tokens.patches = nn.Conv2d(3, 6, (8, 16), stride=(8, 16))
+    layers = find_layers(tokens.eval(), torch.zeros(1, 3, 72, 64))
+    assert layers[-1] == Layer("blocks", 6, (9, 4), "tokens", 1)
+    assert _token_grid(37, (72, 64)) == (6, 5)
+
+
+@pytest.mark.parametrize(
+    ("num_tokens", "grid"),
+    [(48, (8, 6)), (53, (8, 6)), (12, (4, 3)), (13, (4, 3)), (7, None), (57, None), (3, None)],
+)
+def test_the_fewest_prefix_tokens_count(num_tokens: int, grid: tuple[int, int] | None) -> None:
+    assert _known_grid(num_tokens, [(1, 3), (8, 6), (4, 3)]) == grid
+
+
+class NormLast(nn.Module):
+    """A stage of as many channels as it has rows and columns, channels last."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, num_channels, 4, stride=4)
+        self.norm = nn.LayerNorm(num_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.patches(x).permute(0, 2, 3, 1))
+
+
+def test_a_cube_with_a_layer_norm_is_channels_last() -> None:
+    """Swin's first stage for 384 px: 96 x 96 places of 96 channels."""
+    layers = find_layers(nn.Sequential(NormLast(24)).eval(), torch.zeros(1, 3, 96, 96))
+    assert layers[-1] == Layer("0", 24, (24, 24), "channels-last")
+
+
+def test_a_cube_with_a_convolution_is_channels_first() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 24, 4, stride=4), nn.BatchNorm2d(24))
+    assert {layer.layout for layer in find_layers(network.eval(), torch.zeros(1, 3, 96, 96))} == {
+        "channels-first"
+    }
+
+
 def test_a_transformers_dead_last_block_is_not_the_default() -> None:
     """Only the class token is read, so the last block's patches have no gradient."""
     model = xc.wrap_model(Tokens(1), preprocessing=Preprocessing(size=(40, 40)))
     assert model.layer == "blocks.block0"
+
+
+def test_a_chosen_dead_layer_has_another_to_take_instead() -> None:
+    preprocessing = Preprocessing(size=(40, 40))
+    model = xc.wrap_model(Tokens(1), layer="blocks.block1", preprocessing=preprocessing)
+    assert (model.layer, model.gradient_layer) == ("blocks.block1", "blocks.block0")

@@ -50,7 +50,7 @@ def test_every_classification_model_is_named() -> None:
     assert {"alexnet", "resnet50", "vit_b_16", "swin_t", "maxvit_t"} <= names
 
 
-@pytest.mark.parametrize("name", ["resnet50", "digit", "timm/resnet50", "", "../digits"])
+@pytest.mark.parametrize("name", ["resnet50", "digit", "tim/resnet50", "", "../digits"])
 def test_an_unknown_name(name: str) -> None:
     with pytest.raises(ModelError, match=f"no model '{name}'; use 'digits', 'torchvision/resn"):
         xc.load_model(name)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from explain_core.errors import ModelError
-from explain_core.models.torchvision_models import read_weights
+from explain_core.models.weights import read_weights
 from tests.core.models.checkpoints import Hostile
 
 pytestmark = pytest.mark.usefixtures("no_network")

@@ -188,7 +188,7 @@ def test_what_is_missing_is_named(no_network: Path, resnet: nn.Module) -> None:
     message = (
         r"weights for 'encoder' do not fit torchvision's resnet18: they lack "
         r"'backbone\.layer4\.1\.conv2\.weight', and hold 'backbone\.conv1\.weight'.* and \d+ more; "
-        r"give an encoder of this architecture under torchvision's names"
+        r"give an encoder of this architecture under its library's names"
     )
     with pytest.raises(ModelError, match=message):
         load(no_network, state)

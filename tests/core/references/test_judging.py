@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from explain_core.errors import InputError
-from explain_core.methods.table import LAM
+from explain_core.methods.settings import LAM
 from explain_core.references.judging import (
     EPSILONS,
     OUTLIER_EPSILON,

@@ -1,0 +1,219 @@
+"""Maps of the chosen methods: quick ones at once, slow ones when asked for, with a way out.
+
+A slow method is offered with its cost and a button. Once started it runs behind the maps that are
+there already; a first coarse map joins them, where the method has one, then the whole. Every stage
+ends in a rerun of the page, and only whole stages are kept: pressing Cancel, or any other widget,
+ends the stage at its next chunk and leaves nothing of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from components import caching, state
+from components.notices import shown_errors
+from explain_core import METHODS, ExplainError, Image, Model, ReferenceSet
+from explain_core.methods.cost import passes
+from explain_core.methods.method import Passes
+from explain_core.types import Basis, ParameterValue
+
+SLOW_S = 3.0
+# So few pictures start without being timed: timing takes about as many.
+_UNTIMED = 32
+_COARSE = 10
+_NEEDS_MOST_FIRST = ("classes", "nothing", "pictures")
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """Hold one method's question, as `caching.basis_of` takes it."""
+
+    model: Model
+    image: Image
+    method: str
+    target: int | None
+    references: tuple[int, ...]
+    reference_set: ReferenceSet | None
+    layer: str
+    parameters: dict[str, ParameterValue]
+
+    @property
+    def title(self) -> str:
+        """Return the method as people read it."""
+        return METHODS[self.method].title
+
+    @property
+    def passes(self) -> Passes:
+        """Return the pictures that the network processes."""
+        return passes(METHODS[self.method], self.model, self.layer, self.parameters)
+
+    @property
+    def id(self) -> str:
+        """Return what tells this question from others of the session, for widget keys."""
+        return hashlib.sha256(repr(self._key).encode()).hexdigest()[:16]
+
+    def kept(self) -> Basis | None:
+        """Return the basis, if this session has it."""
+        return caching.kept_basis(self._key)
+
+    def prepare(self, progress: Callable[[float], None]) -> Basis:
+        """Return the basis, running the network where this session does not have it."""
+        return caching.basis_of(**self._arguments, progress=progress)
+
+    def coarse(self) -> Wanted | None:
+        """Return the question for the map of its first few passes; None where there is none."""
+        name = METHODS[self.method].grows_with
+        if not name or int(self.parameters[name]) < _COARSE:
+            return None
+        few = int(self.parameters[name]) // _COARSE
+        return replace(self, parameters=self.parameters | {name: few})
+
+    @property
+    def _key(self) -> Hashable:
+        return caching.basis_key(**self._arguments)
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Hold what can be shown now and what is still to be done.
+
+    Attributes:
+        bases: by method, in the order chosen; coarse ones too.
+        notes: by method, what to say of a map that is not whole yet.
+        started: slow methods that were asked for and are not whole.
+        place: where their progress is shown.
+    """
+
+    bases: dict[str, Basis]
+    notes: dict[str, str]
+    started: tuple[Wanted, ...]
+    place: Any
+
+
+def prepare_quick(all_wanted: Sequence[Wanted]) -> Prepared:
+    """Prepare the quick methods, offer the slow ones; where one fails, its message is shown.
+
+    Those that need most of a pass come first, so that the others find it done.
+    """
+    bases: dict[str, Basis] = {}
+    notes: dict[str, str] = {}
+    started: list[Wanted] = []
+    state.keep_started({wanted.id for wanted in all_wanted})
+    place = st.container()
+    for wanted in sorted(all_wanted, key=_how_much_it_needs):
+        with shown_errors():
+            basis = wanted.kept()
+            if basis is None and not _is_slow(wanted):
+                basis = _prepare(wanted, wanted)
+            elif basis is None and not state.is_started(wanted.id):
+                _offer(wanted)
+            elif basis is None:
+                started.append(wanted)
+                basis, notes[wanted.method] = _so_far(wanted)
+            if basis is not None:
+                bases[wanted.method] = basis
+    order = [wanted.method for wanted in all_wanted]
+    return Prepared(
+        {method: bases[method] for method in order if method in bases},
+        notes,
+        tuple(started),
+        place,
+    )
+
+
+def run_started(prepared: Prepared) -> None:
+    """Run the next stage of what was started, then the page again; call it last on the page."""
+    for wanted in prepared.started:
+        coarse = wanted.coarse()
+        stage = wanted if coarse is None or coarse.kept() is not None else coarse
+        with prepared.place, shown_errors():
+            _prepare(stage, wanted, can_cancel=True)
+            st.rerun()
+        state.forget_started(wanted.id)  # it failed; the message stands
+
+
+def about(seconds: float) -> str:
+    """Return a duration as one says it: "5 s", "40 s", "3 min", "2 h"."""
+    for unit, size, up_to in (("s", 1, 90), ("min", 60, 90 * 60)):
+        if seconds < up_to:
+            count = max(1, round(seconds / size))
+            return f"{count if count < 10 else round(count / 5) * 5} {unit}"
+    return f"{round(seconds / 3600)} h"
+
+
+def _how_much_it_needs(wanted: Wanted) -> int:
+    return _NEEDS_MOST_FIRST.index(METHODS[wanted.method].compares_with)
+
+
+def _is_slow(wanted: Wanted) -> bool:
+    return wanted.passes.total > _UNTIMED and _estimate(wanted) > SLOW_S
+
+
+def _estimate(wanted: Wanted) -> float:
+    return caching.speed_of(wanted.model).seconds(wanted.passes)
+
+
+def _offer(wanted: Wanted) -> None:
+    """Say what a slow method costs, with a button that starts it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Start {wanted.title}",
+            key=f"start-{wanted.id}",
+            icon=":material/play_arrow:",
+            on_click=state.start,
+            args=(wanted.id,),
+        )
+        st.markdown(
+            f"{wanted.title}: {wanted.passes.total:,} passes, about {about(_estimate(wanted))}"
+        )
+
+
+def _so_far(wanted: Wanted) -> tuple[Basis | None, str]:
+    """Return the coarse map of a method that is under way, and what to say of it."""
+    coarse = wanted.coarse()
+    if coarse is None:
+        return None, ""
+    return coarse.kept(), (
+        f"coarse: the first {coarse.passes.total:,} of {wanted.passes.total:,} passes"
+    )
+
+
+def _prepare(stage: Wanted, whole: Wanted, *, can_cancel: bool = False) -> Basis:
+    """Prepare a method, or the first stage of it, showing how far the whole is."""
+    line = st.empty()
+    share_of_whole = stage.passes.total / max(1, whole.passes.total)
+    with line.container(horizontal=True, vertical_alignment="center"):
+        if can_cancel:
+            st.button(
+                f"Cancel {whole.title}",
+                key=f"cancel-{whole.id}",
+                icon=":material/close:",
+                on_click=state.forget_started,
+                args=(whole.id,),
+            )
+        bar = st.empty()
+
+    def progress(share: float) -> None:
+        done = round(share * share_of_whole * whole.passes.total)
+        bar.progress(
+            min(1.0, share * share_of_whole),
+            text=f"{whole.title}: {done:,} of {whole.passes.total:,} passes",
+        )
+
+    try:
+        with bar, st.spinner(f"{whole.title} …", show_time=True):
+            basis = stage.prepare(progress)
+    except ExplainError:
+        line.empty()
+        raise
+    line.empty()
+    return basis
