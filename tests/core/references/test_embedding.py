@@ -109,8 +109,9 @@ def test_batches_are_full_but_for_the_last() -> None:
 
 
 def test_each_picture_goes_through_the_network_once() -> None:
+    model = wrap(TinyNet())
     with count_passes() as counter:
-        list(embed(wrap(TinyNet()), items(10), batch=4))
+        list(embed(model, items(10), batch=4))
     assert counter.passes == 10
 
 
