@@ -24,7 +24,7 @@ def image():
 
 
 def test_unknown_method_is_refused(model, image):
-    with pytest.raises(InputError, match=r"there is no method 'gradcam'; choose one of \['ablation"):
+    with pytest.raises(InputError, match=r"there is no method 'gradcam'; choose one of \['abl"):
         xc.explain(model, image, method="gradcam")
 
 
