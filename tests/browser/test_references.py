@@ -100,8 +100,9 @@ def test_a_set_of_several_classes_ends_in_a_map(page: Dashboard) -> None:
 
 def test_all_but_a_class_ends_in_a_map(page: Dashboard) -> None:
     pick_classes(page, "3 (500)")
-    page.page.get_by_text("All but these").click()
+    expect(page.page.get_by_label("Name", exact=True)).to_have_attribute("placeholder", "3")
     page.settle()
+    page.page.get_by_text("All but these").click()
     add(page, "all but 3", is_suggested=True)
     expect_map(page, "all but 3", 4500)
 
