@@ -77,7 +77,11 @@ def expect_map(window: Dashboard, name: str, count: int | None = None) -> None:
     window.settle()
     window.press("How unlike")
     window.settle()
-    expect(window.panel("diffcam")).to_contain_text(f"this picture against “{name}”")
+    # until the page is still, the former question's maps may stand beside the new ones
+    subject = f"this picture against “{name}”"
+    expect(window.panel("diffcam").filter(has_text=subject)).to_be_visible()
+    window.settle()
+    expect(window.panel("diffcam")).to_have_count(1)
     if count is not None:
         expect(window.panel("diffcam")).to_contain_text(f"({count:,} pictures)")
     window.until(lambda: bool(window.pixels("diffcam")[..., 3].any()), "a map is drawn")
@@ -234,7 +238,8 @@ def test_a_set_is_made_on_the_explain_page(window: Dashboard) -> None:
     window.page.get_by_role("button", name="Make a set …").click()
     pick_classes(window, "0 (500)")
     window.page.get_by_role("button", name="Add the set").click()
-    expect(window.panel("diffcam")).to_contain_text("this picture against “0” (500 pictures)")
+    subject = "this picture against “0” (500 pictures)"
+    expect(window.panel("diffcam").filter(has_text=subject)).to_be_visible()
 
 
 # ---- other models ------------------------------------------------------------------------------
@@ -249,7 +254,8 @@ def test_a_model_without_classes_compares_with_uploads(page: Dashboard) -> None:
     give_picture(page)
     page.page.get_by_role("link", name="Explain").click()
     expect(page.page.get_by_text("A model without classes")).to_be_visible()
-    expect(page.panel("diffcam")).to_contain_text("this picture against “zeros” (5 pictures)")
+    subject = "this picture against “zeros” (5 pictures)"
+    expect(page.panel("diffcam").filter(has_text=subject)).to_be_visible()
     page.until(lambda: bool(page.pixels("diffcam")[..., 3].any()), "a map is drawn")
 
 
