@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from explain_core.methods.evidence import Asked, EvidenceKind, as_array, gradients_on
+from explain_core.methods.modifications import noisy_copies
 from explain_core.models.device import batch_size, halve_on_out_of_memory
 from explain_core.types import Array, as_size
 
@@ -40,8 +40,9 @@ def gather_noisy_derivatives(
         InputError: a model without a head.
         NumericsError: NaN or infinity in activations or gradients.
     """
-    model = asked.model
+    model, progress = asked.model, asked.progress
     model.require_head()
+    num_samples = int(asked.values["num_samples"])
     layer = model.layer_named(asked.layer)
     with gradients_on():
         x = model.preprocess(asked.image)
@@ -49,12 +50,18 @@ def gather_noisy_derivatives(
 
         def run(size: int) -> Array:
             sums = np.zeros((3, *plain.shape[1:]))
-            for copies in _noisy_copies(asked, x, size):
+            copies_at = noisy_copies(x, float(asked.values["spread"]), int(asked.values["seed"]))
+            for start in range(0, num_samples, size):
+                if progress is not None:
+                    progress(start / num_samples)
+                copies, _ = copies_at(start, min(size, num_samples - start))
                 _, gradients = _at_layer(asked, copies)
                 powers = as_array(gradients, "gradient of a noisy copy").astype(np.float64)
                 for order in range(3):
                     sums[order] += (powers ** (order + 1)).sum(axis=0)
-            return sums / int(asked.values["num_samples"])
+            if progress is not None:
+                progress(1.0)
+            return sums / num_samples
 
         size = batch_size(model.device, as_size(x.shape[2:]))
         powers = halve_on_out_of_memory(run, size)
@@ -74,23 +81,6 @@ def _at_layer(asked: Asked, x: Tensor) -> tuple[Tensor, Tensor]:
         materialize_grads=True,
     )
     return layer.as_maps(outputs[layer.name]).detach(), layer.as_maps(gradients)
-
-
-def _noisy_copies(asked: Asked, x: Tensor, size: int) -> Iterator[Tensor]:
-    """Give batches of at most `size` noisy copies, telling progress before each and at the end."""
-    num_samples, spread = int(asked.values["num_samples"]), float(asked.values["spread"])
-    sigma = spread * float(x.max() - x.min())
-    rng = torch.Generator().manual_seed(int(asked.values["seed"]))
-    for start in range(0, num_samples, size):
-        if asked.progress is not None:
-            asked.progress(start / num_samples)
-        noise = [
-            torch.randn(x.shape[1:], generator=rng, dtype=torch.float32)
-            for _ in range(min(size, num_samples - start))
-        ]
-        yield x + sigma * torch.stack(noise).to(x)
-    if asked.progress is not None:
-        asked.progress(1.0)
 
 
 NOISY_DERIVATIVES = EvidenceKind(

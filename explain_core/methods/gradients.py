@@ -11,12 +11,11 @@ import numpy as np
 
 from explain_core.methods.evidence import CLEAN_GRADIENT, GradientEvidence
 from explain_core.methods.method import Method, Passes, Request, gradient_passes
+from explain_core.methods.modifications import BASELINES, MAX_SIGMA_PX
 from explain_core.methods.sampling import (
-    BASELINES,
     BLUR_PATH,
     GUIDED_GRADIENTS,
     GUIDED_PATH,
-    MAX_SIGMA_PX,
     MODIFICATIONS,
     MODIFIED_GRADIENTS,
     NOISY_GRADIENTS,

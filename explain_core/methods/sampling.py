@@ -1,8 +1,6 @@
 """Gradients at modified inputs: at noisy copies, along three paths, and with ReLUs guided.
 
 The statistics are accumulated in one pass, so that memory does not grow with the number of inputs.
-A path leads from a baseline, or from a blurred picture, to the picture; its points carry the
-steps `dx_i` that make `sum_i g_i dx_i` the attribution.
 """
 
 from __future__ import annotations
@@ -10,39 +8,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
-from explain_core.errors import ModelError
 from explain_core.methods.evidence import (
     Asked,
     EvidenceKind,
     Progress,
     as_array,
-    gather_clean_gradient,
     gradients_on,
     input_gradients,
+)
+from explain_core.methods.guided_relu import GuidedRelus, gather_guided_gradient
+from explain_core.methods.modifications import (
+    MAX_SIGMA_PX,
+    Modify,
+    baseline_input,
+    blur_path,
+    noisy_copies,
+    straight_path,
 )
 from explain_core.models.device import batch_size, halve_on_out_of_memory
 from explain_core.models.model import Model
 from explain_core.types import Array, Image, as_size
 
-Baseline = Literal["black", "mean colour", "white"]
-BASELINES: tuple[Baseline, ...] = ("black", "mean colour", "white")
-
-MAX_SIGMA_PX = 50.0  # PAIR's
-_BLUR_STEP_PX = 0.01  # PAIR's, for the derivative of the blur
-_KERNEL_SIGMAS = 4.0  # scipy's and PAIR's
 _CLOSE = 1e-9
-
-# From the number of the first input and how many are wanted to these inputs (n, C, H, W) and the
-# path's steps (n, C, H, W) there; no steps where there is no path.
-Modify = Callable[[int, int], tuple[Tensor, Tensor | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,88 +75,6 @@ class GuidedGradients:
 
     clean: Array
     variance: Array | None
-
-
-# ---- inputs -------------------------------------------------------------------------------------
-
-
-def noisy_copies(x: Tensor, spread: float, seed: int) -> Modify:
-    """Give `x + N(0, (spread * (max x - min x))^2)`, one copy after the other from one generator.
-
-    They must be asked for in order, from the first on.
-
-    Args:
-        x: (1, C, H, W).
-    """
-    sigma = spread * float(x.max() - x.min())
-    rng = torch.Generator().manual_seed(seed)
-
-    def modify(_start: int, count: int) -> tuple[Tensor, None]:
-        noise = [torch.randn(x.shape[1:], generator=rng, dtype=torch.float32) for _ in range(count)]
-        return x + sigma * torch.stack(noise).to(x), None
-
-    return modify
-
-
-def straight_path(x: Tensor, baseline: Tensor, num_steps: int) -> Modify:
-    """Give `x' + α (x - x')` at the middles `α` of n equal parts of [0, 1], with `dx = (x - x')/n`.
-
-    Departure: captum's default are Gauss-Legendre's points. Equal parts count all gradients alike,
-    as the variance guide does; captum calls this rule "riemann_middle".
-    """
-    way = x - baseline
-
-    def modify(start: int, count: int) -> tuple[Tensor, Tensor]:
-        shares = (torch.arange(start, start + count, dtype=torch.float64) + 0.5) / num_steps
-        points = baseline + shares.to(x)[:, None, None, None] * way
-        return points, (way / num_steps).expand_as(points)
-
-    return modify
-
-
-def blur_path(x: Tensor, max_sigma: float, num_steps: int) -> Modify:
-    """Give the picture blurred by `σ_i = i σ_max / n`, i < n, with `dx = -∂x_σ/∂σ σ_max / n`.
-
-    Xu et al.'s path as in PAIR's code: outside the picture the input is zero, which is the mean
-    colour, and the derivative is a difference over 0.01 pixels.
-    """
-    picture = x[0].detach().cpu().double()
-    width = max_sigma / num_steps
-
-    def modify(start: int, count: int) -> tuple[Tensor, Tensor]:
-        points, steps = [], []
-        for index in range(start, start + count):
-            point = blurred(picture, index * width)
-            further = blurred(picture, index * width + _BLUR_STEP_PX)
-            points.append(point)
-            steps.append((point - further) * (width / _BLUR_STEP_PX))
-        return torch.stack(points).to(x), torch.stack(steps).to(x)
-
-    return modify
-
-
-def blurred(picture: Tensor, sigma: float) -> Tensor:
-    """Return (C, H, W): Gaussian blur with zeros outside, the kernel cut off at 4 sigma."""
-    if sigma == 0:
-        return picture
-    down, across = (_blur_matrix(size, sigma).to(picture) for size in picture.shape[1:])
-    return down @ picture @ across
-
-
-def baseline_input(model: Model, x: Tensor, baseline: str) -> Tensor:
-    """Return (1, C, H, W): the network's input for a picture of one colour."""
-    if baseline == "mean colour":
-        return torch.zeros_like(x)
-    return model.normalise(torch.full_like(x, 1.0 if baseline == "white" else 0.0))
-
-
-def _blur_matrix(size: int, sigma: float) -> Tensor:
-    radius = int(_KERNEL_SIGMAS * sigma + 0.5)
-    places = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    total = torch.exp(-0.5 * (places / sigma) ** 2).sum()
-    gaps = torch.arange(size, dtype=torch.float64)
-    gaps = (gaps[:, None] - gaps).abs()
-    return torch.exp(-0.5 * (gaps / sigma) ** 2) * (gaps <= radius) / total
 
 
 # ---- statistics ---------------------------------------------------------------------------------
@@ -355,80 +265,6 @@ def guided_step(
             moved[chosen] += (foremost - moved)[chosen] * ((left - goal) / reach)
             return moved
         moved[chosen] = foremost[chosen]
-
-
-# ---- guided backpropagation ---------------------------------------------------------------------
-
-
-class _GuidedRelu(torch.autograd.Function):
-    """Pass on what is positive, forwards and backwards."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, is_in_place: bool) -> Tensor:
-        if is_in_place:
-            ctx.mark_dirty(x)
-        output = x.clamp_(min=0) if is_in_place else x.clamp(min=0)
-        ctx.save_for_backward(output)
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (output,) = ctx.saved_tensors
-        return gradients[0].clamp(min=0) * (output > 0), None
-
-
-class GuidedRelus(TorchFunctionMode):
-    """Let every ReLU in this context pass back positive gradients only (Springenberg et al.).
-
-    It acts on the calls of this thread, so that the loaded network stays as it is.
-
-    Departure: captum changes `nn.ReLU` modules only; here ReLUs called as functions count as well.
-
-    Attributes:
-        num_seen: how many ReLUs were run.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.num_seen = 0
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Replace calls of ReLU."""
-        kwargs = kwargs or {}
-        if func not in _RELUS and func not in _IN_PLACE_RELUS:
-            return func(*args, **kwargs)
-        self.num_seen += 1
-        x = args[0] if args else kwargs.get("input", kwargs.get("self"))
-        is_in_place = func in _IN_PLACE_RELUS or kwargs.get("inplace", args[1:2] == (True,))
-        return cast(Any, _GuidedRelu.apply)(x, is_in_place)
-
-
-_RELUS = frozenset(
-    {functional.relu, torch.relu, Tensor.relu, torch.ops.aten.relu, torch.ops.aten.relu.default}
-)
-_IN_PLACE_RELUS = frozenset(
-    {torch.relu_, Tensor.relu_, torch.ops.aten.relu_, torch.ops.aten.relu_.default}
-)
-
-
-def gather_guided_gradient(model: Model, image: Image, target: int) -> Array:
-    """Return (C, H, W): guided backpropagation's gradient at the picture.
-
-    Raises:
-        InputError: a model without a head.
-        ModelError: a network without ReLUs.
-        NumericsError: NaN or infinity in the gradient.
-    """
-    with GuidedRelus() as relus:
-        gradient = gather_clean_gradient(model, image, target).clean
-    if relus.num_seen == 0:
-        raise ModelError(
-            f"'{model.name}' has no ReLU, and guided backpropagation differs from the plain "
-            "gradient at ReLUs only; use vanilla-gradient"
-        )
-    return gradient
 
 
 # ---- kinds --------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ SAME_TIER = {
 METHOD_BASES = frozenset(
     {
         *("method", "settings", "evidence", "derivatives", "masking", "sampling"),
+        *("modifications", "guided_relu"),
         *("store", "rendering", "cam", "table"),
     }
 )

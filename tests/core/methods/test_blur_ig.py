@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import explain_core as xc
-from explain_core.methods.sampling import blur_path, blurred, sample_gradients
+from explain_core.methods.modifications import blur_path, blurred
+from explain_core.methods.sampling import sample_gradients
 from tests.oracles import paths
 from tests.oracles.comparing import assert_same_map
 from tests.oracles.nets import TinyNet, network_input, picture, wrap

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 import explain_core as xc
-from explain_core.methods.sampling import GuidedRelus, gather_guided_gradient
+from explain_core.methods.guided_relu import GuidedRelus, gather_guided_gradient
 from explain_core.models.tap import count_passes
 from tests.oracles import guided_gradients
 from tests.oracles.comparing import assert_same_map

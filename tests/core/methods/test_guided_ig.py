@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import explain_core as xc
-from explain_core.methods.sampling import baseline_input, guided_step, sample_guided_path
+from explain_core.methods.modifications import baseline_input
+from explain_core.methods.sampling import guided_step, sample_guided_path
 from tests.oracles import paths
 from tests.oracles.comparing import assert_same_map
 from tests.oracles.nets import TinyNet, network_input, picture, wrap

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import explain_core as xc
-from explain_core.methods import sampling
-from explain_core.methods.sampling import baseline_input, sample_gradients, straight_path
+from explain_core.methods import modifications, sampling
+from explain_core.methods.modifications import baseline_input, straight_path
+from explain_core.methods.sampling import sample_gradients
 from explain_core.models.tap import count_passes
 from tests.oracles import paths
 from tests.oracles.comparing import assert_same_map
@@ -41,7 +42,7 @@ def sampled(model, num_steps=NUM_STEPS, baseline="black", target=0):
 @pytest.mark.parametrize("strides", [(1, 2, 2), (2, 3, 1)])
 @pytest.mark.parametrize("num_channels", [1, 3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("baseline", sampling.BASELINES)
+@pytest.mark.parametrize("baseline", modifications.BASELINES)
 def test_map_is_that_of_the_stored_gradients(baseline, dtype, num_channels, strides):
     smap = xc.explain(
         wrap(network_of(num_channels, dtype, strides)),
@@ -57,7 +58,7 @@ def test_map_is_that_of_the_stored_gradients(baseline, dtype, num_channels, stri
     assert_same_map(smap.values, expected)
 
 
-@pytest.mark.parametrize("baseline", sampling.BASELINES)
+@pytest.mark.parametrize("baseline", modifications.BASELINES)
 def test_attribution_is_captum_s(baseline):
     attr = pytest.importorskip("captum.attr")
     model = wrap(network_of(dtype=torch.float64))
@@ -76,7 +77,7 @@ def test_many_steps_are_captum_s_default():
     assert_same_map(evidence.attribution, theirs[0].detach().numpy(), tolerance=1e-4)
 
 
-@pytest.mark.parametrize("baseline", sampling.BASELINES)
+@pytest.mark.parametrize("baseline", modifications.BASELINES)
 def test_attributions_sum_to_the_score_s_rise(baseline):
     model = wrap(network_of(dtype=torch.float64))
     evidence, x, start = sampled(model, num_steps=100, baseline=baseline)
