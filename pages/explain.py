@@ -74,12 +74,15 @@ def main() -> None:
             icon=":material/arrow_back:",
         )
         return
-    methods = _show_picture(asked)
-    if methods:
+    # Places of their own: whatever is said above, the maps are drawn anew where they are.
+    above, below = st.container(), st.container()
+    with above:
+        methods = _show_picture(asked)
         prepared = _prepared(asked, methods)
+    with below:
         if prepared.bases:
             _maps(asked, prepared)
-        run_started(prepared)
+    run_started(prepared)
 
 
 def _ask() -> Asked | None:
