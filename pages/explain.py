@@ -107,7 +107,9 @@ def _show_picture(asked: Asked) -> list[str]:
     """Show picture, prediction and methods side by side; return the methods."""
     picture, prediction, methods = st.columns([1, 2.2, 3], gap="medium")
     with picture:
-        st.image(to_display(asked.image, _PICTURE_PX), width=_PICTURE_PX // 3, alt="The picture")
+        height, width = asked.image.size
+        shown_px = round(_PICTURE_PX / 3 * min(1, width / height))
+        st.image(to_display(asked.image, _PICTURE_PX), width=shown_px, alt="The picture")
     with prediction:
         if asked.logits is None:
             st.markdown("**A model without classes**")
