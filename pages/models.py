@@ -88,7 +88,7 @@ def _show_card(model: Model) -> None:
         "Explained layer": model.layer,
         "Reference bank": ", ".join(bank.name for bank in caching.banks_of(model)) or "none",
         "Memory": f"{model.num_bytes / 1e6:,.1f} MB",
-        "Weights’ hash": model.fingerprint[:12],
+        "Weights’ hash": model.fingerprint[:8],
     }
     for column, (label, value) in zip(st.columns(len(facts)), facts.items(), strict=True):
         column.caption(label)
@@ -96,7 +96,7 @@ def _show_card(model: Model) -> None:
 
 
 def _show_layers(model: Model) -> None:
-    st.markdown("#### Layers that can be explained")
+    st.markdown("### Layers that can be explained")
     st.dataframe(
         [
             {
@@ -113,7 +113,7 @@ def _show_layers(model: Model) -> None:
 
 
 def _show_similarity(model: Model) -> None:
-    st.markdown("#### How alike are its classes?")
+    st.markdown("### How alike are its classes?")
     if model.num_classes > _MAX_CURVE_CLASSES:
         st.info(f"With {model.num_classes:,} classes, comparing each with each takes too long.")
         return
@@ -153,7 +153,7 @@ def _show_similarity(model: Model) -> None:
 
 def _show_previews(model: Model, image: Image | None) -> None:
     """Show Grad-CAM of the predicted class at every layer, computed once asked for."""
-    st.markdown("#### What does each layer show?")
+    st.markdown("### What does each layer show?")
     if not model.has_head:
         st.caption("This model has no classes, so no layer has a Grad-CAM.")
         return
@@ -195,7 +195,7 @@ def _show_nearest(model: Model) -> None:
     """Show the classes whose weights are most like a chosen one's."""
     if model.class_weights is None or model.num_classes < 2:
         return
-    st.markdown("#### Which classes are nearest to one?")
+    st.markdown("### Which classes are nearest to one?")
     target = st.selectbox(
         "Class",
         range(model.num_classes),

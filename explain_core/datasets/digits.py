@@ -7,24 +7,20 @@ stored here but what the network made of them.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import shutil
 import sys
-import urllib.error
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from explain_core.datasets.drawn_digits import NUM_DRAWN_PER_CLASS, write_drawn_bank
+from explain_core.datasets.mnist import MNIST_FILES, Mnist, download_mnist, load_mnist
 from explain_core.datasets.strokes import write_samples
 from explain_core.errors import ExplainError, InputError
 from explain_core.models.bundled import DIGITS_PREPROCESSING
@@ -60,108 +56,6 @@ DRAWN_BANK = "drawn-digits"
 CARD_FILE = "card.json"
 README_FILE = "README.md"
 
-# (images, labels) of each part, by the names under which MNIST is published
-_FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
-_IDX_UBYTE = 8  # the code for unsigned bytes in the third byte of an idx file
-
-
-@dataclass(frozen=True, eq=False)
-class Digits:
-    """Hold one part of the data.
-
-    Attributes:
-        images: (n, 28, 28) uint8, light strokes on dark.
-        labels: (n,) int64, 0 to 9.
-    """
-
-    images: Tensor
-    labels: Tensor
-
-
-def read_idx(path: Path) -> Tensor:
-    """Return the unsigned bytes of an idx file, gzipped or not, in the shape that its head states.
-
-    Raises:
-        InputError: the file is damaged, or no idx file of unsigned bytes.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"'{path}' cannot be read ({error}); fetch it again") from error
-    if len(content) < 4 or content[:3] != bytes([0, 0, _IDX_UBYTE]):
-        raise InputError(
-            f"'{path}' is no idx file of unsigned bytes (it begins with {content[:4].hex(' ')}); "
-            "fetch MNIST's original files"
-        )
-    num_axes = content[3]
-    start = 4 + 4 * num_axes
-    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
-    if len(content) != start + int(np.prod(shape)):
-        raise InputError(
-            f"'{path}' states the shape {shape} but holds {len(content) - start} bytes; "
-            "fetch it again"
-        )
-    values = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-    return torch.from_numpy(values.copy())
-
-
-def load_digits(part: str, folder: Path) -> Digits:
-    """Read the part "train" or "test" of MNIST from `folder`.
-
-    The four files may be gzipped or not, and lie in `folder` itself or, as torchvision lays them
-    out, in `MNIST/raw` below it.
-
-    Raises:
-        InputError: a file is missing or damaged.
-    """
-    images, labels = (read_idx(_find(name, folder)) for name in _FILES[part])
-    expected = (len(labels), DIGITS_SIZE_PX, DIGITS_SIZE_PX)
-    if images.shape != expected or labels.ndim != 1:
-        raise InputError(
-            f"'{folder}' holds {part} images of shape {tuple(images.shape)} and labels of shape "
-            f"{tuple(labels.shape)}, but needs (n, {DIGITS_SIZE_PX}, {DIGITS_SIZE_PX}) and (n,); "
-            "fetch MNIST's original files"
-        )
-    return Digits(images, labels.to(torch.int64))
-
-
-def _find(name: str, folder: Path) -> Path:
-    candidates = [
-        place / (name + suffix)
-        for place in (folder, folder / "raw", folder / "MNIST" / "raw")
-        for suffix in (".gz", "")
-    ]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    names = sorted(name for pair in _FILES.values() for name in pair)
-    raise InputError(
-        f"data folder '{folder}' holds no '{name}' (nor '{name}.gz'); point --data at a folder "
-        f"with MNIST's four files {', '.join(names)}, or leave it out to download them"
-    )
-
-
-def download_digits() -> Path:
-    """Return a folder with MNIST, downloaded by torchvision into torch's cache where it is not yet.
-
-    Raises:
-        InputError: the files could not be fetched.
-    """
-    from torchvision.datasets import MNIST
-
-    folder = Path(torch.hub.get_dir()) / "datasets"
-    try:
-        MNIST(str(folder), download=True)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
-        raise InputError(
-            f"MNIST could not be downloaded ({error}); with a network, run this again, and without "
-            "one, copy MNIST's four idx files from elsewhere and name their folder with --data"
-        ) from error
-    return folder
-
 
 def shift_randomly(images: Tensor, rng: torch.Generator) -> Tensor:
     """Return `images` (n, h, w), each moved by up to 2 px along both axes, dark where it left."""
@@ -189,7 +83,7 @@ def untrained_network(rng: torch.Generator) -> DigitsNet:
     return network.train()
 
 
-def train_network(digits: Digits, num_epochs: int, seed: int) -> DigitsNet:
+def train_network(digits: Mnist, num_epochs: int, seed: int) -> DigitsNet:
     """Return a network trained on randomly shifted digits; the seed settles all that is random."""
     rng = torch.Generator().manual_seed(seed)
     network = untrained_network(rng)
@@ -220,7 +114,7 @@ def train_network(digits: Digits, num_epochs: int, seed: int) -> DigitsNet:
 
 
 @torch.no_grad()
-def accuracy(network: DigitsNet, digits: Digits) -> float:
+def accuracy(network: DigitsNet, digits: Mnist) -> float:
     """Return the share of `digits` that the network reads right, 0 to 1."""
     num_right = 0
     batches = zip(
@@ -287,7 +181,7 @@ def digits_model(out: Path) -> Model:
     )
 
 
-def write_bank(digits: Digits, chosen: Tensor, out: Path) -> None:
+def write_bank(digits: Mnist, chosen: Tensor, out: Path) -> None:
     """Write the pooled features of the training images `chosen`, made by the weights in `out`.
 
     The bank holds no picture: a picture's id comes from its features, and its path is its number
@@ -296,7 +190,7 @@ def write_bank(digits: Digits, chosen: Tensor, out: Path) -> None:
     network = load_digits_net(out / WEIGHTS_FILE)
     features = pool_features(network, digits.images[chosen]).to(torch.float16).numpy()
     rows = [
-        Row(f"{_FILES['train'][0]}/{index}", str(label), id_of_bytes(feature.tobytes()), None)
+        Row(f"{MNIST_FILES['train'][0]}/{index}", str(label), id_of_bytes(feature.tobytes()), None)
         for index, label, feature in zip(
             chosen.tolist(), digits.labels[chosen].tolist(), features, strict=True
         )
@@ -354,8 +248,8 @@ def train(
     """
     if num_epochs < 1:
         raise InputError(f"num_epochs must be at least 1 (got {num_epochs}); change --epochs")
-    folder = download_digits() if data is None else data
-    digits, test_digits = load_digits("train", folder), load_digits("test", folder)
+    folder = download_mnist() if data is None else data
+    digits, test_digits = load_mnist("train", folder), load_mnist("test", folder)
     chosen = choose_references(digits.labels, num_per_class, seed)
     write_weights(train_network(digits, num_epochs, seed), out)
     write_bank(digits, chosen, out)
@@ -393,8 +287,8 @@ def rebuild_bank(
         InputError: the data are missing or damaged, or `num_per_class` does not fit.
         ModelError: the weights are missing or damaged.
     """
-    folder = download_digits() if data is None else data
-    digits = load_digits("train", folder)
+    folder = download_mnist() if data is None else data
+    digits = load_mnist("train", folder)
     write_bank(digits, choose_references(digits.labels, num_per_class, seed), out)
     card: dict[str, Any] = json.loads((out / CARD_FILE).read_text(encoding="utf-8"))
     card |= {
