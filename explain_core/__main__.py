@@ -12,6 +12,8 @@ import PIL.Image
 
 import explain_core as xc
 from explain_core.commands.bank import add_bank
+from explain_core.commands.methods import add_methods
+from explain_core.commands.probe import add_probe
 from explain_core.maps import normalise
 from explain_core.methods.cautions import question_cautions
 from explain_core.parameters import Parameter
@@ -44,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_explain(commands)
     add_bank(commands)
+    add_probe(commands)
+    add_methods(commands)
     _add_lists(commands)
     given = parser.parse_args(arguments)
     try:
@@ -84,6 +88,12 @@ def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="reference pictures for DiffCAM, from a bank: digits/5, digits/5+8, "
         "digits/all-but-3, NAME/CLASS; see the command 'bank list'",
     )
+    command.add_argument(
+        "--texts",
+        nargs="+",
+        metavar="TEXT",
+        help='for models that know texts, such as CLIP: their classes, "red epaulets" "bird"',
+    )
     command.add_argument("--layer", help="layer to explain; default: the model's last stage")
     command.add_argument("--signed", action="store_true", help="keep evidence against, too")
     command.add_argument(
@@ -102,8 +112,6 @@ def _add_explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_lists(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     models = commands.add_parser("models", help="list the models")
     models.set_defaults(run=_list_models)
-    methods = commands.add_parser("methods", help="list the methods and their parameters")
-    methods.set_defaults(run=_list_methods)
 
 
 def _all_parameters() -> list[Parameter]:
@@ -138,6 +146,8 @@ def _explain(given: argparse.Namespace) -> None:
         p.name: value for p in _all_parameters() if (value := getattr(given, p.name)) is not None
     }
     model = xc.load_model(given.model, layer=given.layer)
+    if given.texts:
+        model = xc.with_texts(model, given.texts)
     image = xc.read_image(given.image)
     references = xc.reference_set(given.reference_set) if given.reference_set else given.references
     smap = xc.explain(
@@ -192,13 +202,6 @@ def _report(model: xc.Model, image: xc.Image, smap: xc.SaliencyMap) -> None:
 def _list_models(given: argparse.Namespace) -> None:
     for name, is_ready in xc.available_models().items():
         print(name if is_ready else f"{name}  (downloads its weights)")
-
-
-def _list_methods(given: argparse.Namespace) -> None:
-    for method in xc.METHODS.values():
-        print(f"{method.name}: {method.summary} ({method.paper})")
-        for parameter in method.parameters:
-            print(f"    --{parameter.name.replace('_', '-')}: {parameter.label}")
 
 
 if __name__ == "__main__":

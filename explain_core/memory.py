@@ -19,31 +19,36 @@ class BoundedMemory(Generic[Value]):
 
     def __init__(self, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[Hashable, Value] = OrderedDict()
+        # Each value with its size when it was put: one that grows later is not counted anew.
+        self._kept: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._num_bytes = 0
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Value | None:
         """Return what is kept under a key, None where it is gone."""
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            value, _ = self._kept[key]
+            return value
 
     def put(self, key: Hashable, value: Value) -> None:
         """Keep a value, forgetting the ones unused longest where there is no room."""
+        num_bytes = _num_bytes(value)
         with self._lock:
-            self._kept[key] = value
-            self._kept.move_to_end(key)
-            total = sum(_num_bytes(each) for each in self._kept.values())
-            while total > self._max_bytes:
-                _, dropped = self._kept.popitem(last=False)
-                total -= _num_bytes(dropped)
+            _, replaced = self._kept.pop(key, (None, 0))
+            self._kept[key] = value, num_bytes
+            self._num_bytes += num_bytes - replaced
+            while self._num_bytes > self._max_bytes:
+                _, (_, dropped) = self._kept.popitem(last=False)
+                self._num_bytes -= dropped
 
     @property
     def num_bytes(self) -> int:
         """Return how many bytes are kept."""
         with self._lock:
-            return sum(_num_bytes(value) for value in self._kept.values())
+            return self._num_bytes
 
 
 def _num_bytes(value: object) -> int:

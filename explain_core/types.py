@@ -255,10 +255,12 @@ class SpectralBasis(Basis):
 
 @dataclass(frozen=True, eq=False)
 class GuidedBasis(Basis):
-    """Hold the mean absolute gradient and the gradient's variance over modified inputs.
+    """Hold the size of aggregated gradients and the gradient's variance over modified inputs.
 
     Attributes:
-        mean_absolute: (C, H, W), non-negative.
+        mean_absolute: (C, H, W), non-negative: what the guide weighs. For Guided AbsoluteGrad the
+            mean absolute gradient (eq. 2); for the processing variants G and GA of the other
+            methods the absolute value of their own aggregate, of all gradients or of their sizes.
         variance: (C, H, W), non-negative, with n - 1.
     """
 

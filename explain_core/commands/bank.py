@@ -109,7 +109,7 @@ def _build(given: argparse.Namespace) -> None:
 
 
 def _info(given: argparse.Namespace) -> None:
-    bank = _bank_at(given.bank)
+    bank = bank_at(given.bank)
     counts = bank.counts()
     print(f"{bank.name}: {len(bank):,} pictures, {bank.features.shape[1]:,} features each")
     print(f"model {bank.model}, layer {bank.layer}, pooling {bank.pooling}")
@@ -127,7 +127,7 @@ def _info(given: argparse.Namespace) -> None:
 
 
 def _check(given: argparse.Namespace) -> None:
-    bank = _bank_at(given.bank)
+    bank = bank_at(given.bank)
     assert bank.files is not None
     faults = check_bank(bank.files.folder)
     if faults:
@@ -146,7 +146,7 @@ def _list(given: argparse.Namespace) -> None:
             print(f"{name}: {len(bank):,} pictures, {bank.model}, layer {bank.layer}")
 
 
-def _bank_at(named: str) -> Bank:
+def bank_at(named: str) -> Bank:
     """Return the bank in a folder, or of a name."""
     if Path(named).is_dir():
         return open_bank(named)

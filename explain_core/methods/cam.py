@@ -20,7 +20,7 @@ from explain_core.methods.masking import (
     num_channels_taken,
 )
 from explain_core.methods.method import Cost, Method, Passes, Request, forward_passes
-from explain_core.methods.settings import NOISE, SOFTMAX, TOP_CHANNELS
+from explain_core.methods.settings import LEAST_CHANNELS, NOISE, SOFTMAX, TOP_CHANNELS
 from explain_core.models.model import Model
 from explain_core.types import (
     Array,
@@ -164,29 +164,34 @@ def _eigen(
 def _ablation(
     request: Request, evidence: MaskedLogits, values: Mapping[str, ParameterValue]
 ) -> Basis:
+    activations, ablated = evidence.strongest(int(values["top_channels"]))
     found = ablation_cam(
-        evidence.activations,
-        float(evidence.logits[request.target]),
-        evidence.masked[:, request.target],
+        activations, float(evidence.logits[request.target]), ablated[:, request.target]
     )
     return StaticBasis(request.provenance, request.geometry, read_only(found))
 
 
 def _score(request: Request, evidence: MaskedLogits, values: Mapping[str, ParameterValue]) -> Basis:
-    return score_basis(request, evidence, np.empty(0))
+    return score_basis(request, evidence, values, np.empty(0))
 
 
-def score_basis(request: Request, evidence: MaskedLogits, weights: Array) -> ScoreBasis:
+def score_basis(
+    request: Request,
+    evidence: MaskedLogits,
+    values: Mapping[str, ParameterValue],
+    weights: Array,
+) -> ScoreBasis:
     """Return the channel scores of the target and of the references, weighted by `weights`."""
     assert evidence.baseline is not None
+    activations, masked = evidence.strongest(int(values["top_channels"]))
     classes = [request.target, *request.contrast.references]
     return ScoreBasis(
         request.provenance,
         request.geometry,
-        activations=evidence.activations,
-        scores=read_only(evidence.masked[:, classes].T),
+        activations=activations,
+        scores=read_only(masked[:, classes].T),
         baselines=read_only(evidence.baseline[classes]),
-        weights=read_only(weights.astype(evidence.masked.dtype)),
+        weights=read_only(weights.astype(masked.dtype)),
     )
 
 
@@ -214,6 +219,7 @@ CAM_FAMILY = (
         summary="Where the layer's channels raise the target's score.",
         paper="Selvaraju et al., ICCV 2017",
         build=_single_class(grad_cam),
+        needs_gradient="layer",
         cost=forward_passes(1),
     ),
     Method(
@@ -224,6 +230,7 @@ CAM_FAMILY = (
         summary="Grad-CAM with positive gradients only, so that several objects count.",
         paper="Chattopadhay et al., WACV 2018",
         build=_single_class(grad_cam_plus_plus),
+        needs_gradient="layer",
         cost=forward_passes(1),
     ),
     Method(
@@ -234,6 +241,7 @@ CAM_FAMILY = (
         summary="Grad-CAM with gradients weighted by where each channel is active.",
         paper="Fu et al., BMVC 2020",
         build=_single_class(xgrad_cam),
+        needs_gradient="layer",
         cost=forward_passes(1),
     ),
     Method(
@@ -243,6 +251,7 @@ CAM_FAMILY = (
         summary="Each position weighted by its own positive gradient: sharper.",
         paper="Jiang et al., IEEE TIP 2021",
         build=_single_class(layer_cam),
+        needs_gradient="layer",
         cost=forward_passes(1),
     ),
     Method(
@@ -255,6 +264,8 @@ CAM_FAMILY = (
         paper="Omeiza et al., 2019",
         cost=_copies_and_the_picture,
         build=_smooth,
+        needs_gradient="layer",
+        counted_by="num_samples",
     ),
     Method(
         name="score-cam",
@@ -266,6 +277,9 @@ CAM_FAMILY = (
         paper="Wang et al., CVPR workshop 2020",
         cost=masking_passes(2),
         build=_score,
+        counted_by="top_channels",
+        grows=True,
+        least_steps=LEAST_CHANNELS,
     ),
     Method(
         name="ablation-cam",
@@ -277,6 +291,9 @@ CAM_FAMILY = (
         paper="Desai & Ramaswamy, WACV 2020",
         cost=masking_passes(3),
         build=_ablation,
+        counted_by="top_channels",
+        grows=True,
+        least_steps=LEAST_CHANNELS,
     ),
     Method(
         name="eigen-cam",

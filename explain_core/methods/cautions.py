@@ -106,11 +106,14 @@ def basis_cautions(
     if _is_silent(basis) and method.is_control:
         return (Caution("empty-control", f"{method.title}: empty, for the picture has no edges."),)
     if _is_silent(basis) and method.name == "mask":
+        is_blur = basis.provenance.parameter("perturbation") == "blur"
+        here, other = ("blurred", "black") if is_blur else ("black", "blurred")
         return (
             Caution(
                 "nothing-deleted",
-                "Mask: deleting any part costs more than it takes from the target's probability, "
-                "so the map is empty. Let deleted parts be black, or lower the prices.",
+                f"Mask: deleted parts become {here}, and letting any part become so costs more "
+                "than it takes from the target's probability: the map is empty. Let deleted parts "
+                f"be {other}, or lower the prices.",
             ),
         )
     if _is_silent(basis) and layer == "input":

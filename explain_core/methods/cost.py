@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from explain_core.methods.evidence import gradients_on
+from explain_core.images.reading import image_from_pixels
+from explain_core.methods.evidence import Asked
 from explain_core.methods.method import Method, Passes
-from explain_core.models.device import batch_size, halve_on_out_of_memory
 from explain_core.models.model import Model
 from explain_core.parameters import fill_in
-from explain_core.types import ParameterValue
+from explain_core.types import Image, ParameterValue
 
-_MAX_TIMED = 8
+# A chunk that takes so long tells a pass's time; a shorter one is made larger by the factor.
+_LONG_ENOUGH_S = 0.1
+_FACTOR = 4
+# Of a method's steps: the share that makes a first coarse map, and how few are not divided.
+_COARSE = 10
 
 
 def passes(
     method: Method, model: Model, layer: str, values: Mapping[str, ParameterValue] | None = None
 ) -> Passes:
     """Return how many pictures the network processes for a method, nothing being kept from before.
+
+    Channels that need no pass are known only when the method runs: for those that mask channels it
+    is the most.
 
     Args:
         layer: a tapped layer.
@@ -38,25 +45,48 @@ def passes(
     return method.cost(model, model.layer_named(layer).name, complete)
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Hold how long one picture takes a model on this machine, in a batch of usual size.
+def coarse_values(
+    method: Method, model: Model, layer: str, values: Mapping[str, ParameterValue] | None = None
+) -> dict[str, ParameterValue] | None:
+    """Return prepare values for a tenth of the steps, from which the whole goes on.
 
-    Attributes:
-        forward_s: without a gradient.
-        gradient_s: forward and back to the input.
+    None where the method has no coarse map, or so few steps that there is nothing to divide.
+
+    Raises:
+        As `passes`.
     """
+    if not method.grows:
+        return None
+    whole = num_steps(method, model, layer, values)
+    few = max(method.least_steps, whole // _COARSE)
+    if whole < _COARSE or few >= whole:
+        return None
+    return {**(values or {}), method.counted_by: few}
 
-    forward_s: float
-    gradient_s: float
+
+def num_steps(
+    method: Method, model: Model, layer: str, values: Mapping[str, ParameterValue] | None = None
+) -> int:
+    """Return how many steps these values mean: a parameter may leave their number to the layer."""
+    least = {**(values or {}), method.counted_by: method.least_steps}
+    whole, part = passes(method, model, layer, values), passes(method, model, layer, least)
+    return whole.total - part.total + method.least_steps
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Hold how long a method takes a model on this machine: `fixed_s + pass_s * passes`."""
+
+    fixed_s: float
+    pass_s: float
 
     def seconds(self, passes: Passes) -> float:
         """Return how long so many pictures take."""
-        return passes.forward * self.forward_s + passes.gradient * self.gradient_s
+        return max(0.0, self.fixed_s + self.pass_s * passes.total)
 
 
 class SpeedMeter:
-    """Measure each model's speed once, when it is first asked for; safe between threads.
+    """Measure how fast methods are on a model, each kind of work once; safe between threads.
 
     Args:
         clock: gives seconds.
@@ -64,66 +94,73 @@ class SpeedMeter:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._kept: WeakKeyDictionary[Model, Speed] = WeakKeyDictionary()
+        self._paces: WeakKeyDictionary[Model, dict[Hashable, Pace]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def speed(self, model: Model) -> Speed:
-        """Return a model's speed: up to four small batches where it is not known yet."""
-        with self._lock:
-            known = self._kept.get(model)
-            if known is None:
-                known = self._kept[model] = self._measured(model)
-            return known
-
-    def estimate(
+    def pace(
         self,
         method: Method,
         model: Model,
         layer: str,
         values: Mapping[str, ParameterValue] | None = None,
-    ) -> float:
-        """Return about how many seconds a method takes, nothing being kept from before.
+    ) -> Pace:
+        """Return how fast a method is, nothing being kept from before.
+
+        Where it is not known yet, a small part of the method itself runs on a made-up picture, so
+        that all it does besides its passes counts: drawing masks, sorting pixels, learning.
 
         Raises:
             As `passes`.
         """
-        needed = passes(method, model, layer, values)
-        return self.speed(model).seconds(needed) if needed.total else 0.0
+        if not passes(method, model, layer, values).total:
+            return Pace(0.0, 0.0)
+        complete = fill_in(method.parameters_of("prepare"), values or {}, f"method '{method.name}'")
+        key = method.evidence.for_values(complete).name, layer
+        with self._lock:
+            paces = self._paces.setdefault(model, {})
+            if key not in paces:
+                paces[key] = self._pace(method, model, layer, complete)
+            return paces[key]
 
-    def _measured(self, model: Model) -> Speed:
-        size = model.preprocessing.size
-        largest = min(batch_size(model.device, size), _MAX_TIMED)
+    def _pace(
+        self, method: Method, model: Model, layer: str, values: Mapping[str, ParameterValue]
+    ) -> Pace:
+        """Time chunks of a method, each larger than the last, until one takes long enough."""
+        picture = _made_up(model)
 
-        def time_both(count: int) -> Speed:
-            x = torch.zeros(
-                (count, model.preprocessing.num_channels, *size),
-                device=model.device,
-                dtype=model.dtype,
-            )
-            forward_s = self._seconds(_forward, model, x)
-            gradient_s = self._seconds(_gradient, model, x) if model.has_head else forward_s
-            return Speed(forward_s, gradient_s)
+        def run(steps: int) -> tuple[int, float]:
+            chosen = dict(values)
+            if method.counted_by:
+                chosen[method.counted_by] = steps
+            kind = method.evidence.for_values(chosen)
+            target = 0 if model.has_head else None
+            classes = () if target is None else (target,)
+            asked = Asked(model, picture, layer, target, classes, chosen)
+            _wait_for(model.device)
+            start = self._clock()
+            kind.gather(asked, None)
+            _wait_for(model.device)
+            return method.cost(model, layer, chosen).total, self._clock() - start
 
-        return halve_on_out_of_memory(time_both, largest)
-
-    def _seconds(self, run: Callable[[Model, Tensor], None], model: Model, x: Tensor) -> float:
-        run(model, x[:1])  # the first run of all also allocates and chooses algorithms
-        _wait_for(model.device)
-        start = self._clock()
-        run(model, x)
-        _wait_for(model.device)
-        return (self._clock() - start) / len(x)
-
-
-def _forward(model: Model, x: Tensor) -> None:
-    with torch.no_grad():
-        model.network(x.clone())  # a network may write into its input
+        run(method.least_steps)  # the first run of all also allocates and chooses algorithms
+        fewest, shortest = run(method.least_steps)
+        whole = num_steps(method, model, layer, values) if method.counted_by else 0
+        chunk = method.least_steps
+        while chunk < whole:
+            chunk = min(chunk * _FACTOR, whole)
+            count, taken = run(chunk)
+            if count > fewest and (taken - shortest > _LONG_ENOUGH_S or chunk == whole):
+                pass_s = max(0.0, taken - shortest) / (count - fewest)
+                return Pace(taken - pass_s * count, pass_s)
+        return Pace(0.0, shortest / max(1, fewest))
 
 
-def _gradient(model: Model, x: Tensor) -> None:
-    with gradients_on():
-        leaf = x.clone().requires_grad_()
-        torch.autograd.grad(model.network(leaf.clone())[:, 0].sum(), leaf, allow_unused=True)
+def _made_up(model: Model) -> Image:
+    """Return a picture of noise, of the size of the model's input."""
+    prep = model.preprocessing
+    size = prep.size if prep.num_channels == 1 else (*prep.size, prep.num_channels)
+    rng = np.random.default_rng(0)
+    return image_from_pixels(rng.integers(0, 256, size, dtype=np.uint8))
 
 
 def _wait_for(device: torch.device) -> None:

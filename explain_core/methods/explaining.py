@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
-import numpy as np
-
-from explain_core.errors import BankError, InputError
-from explain_core.methods.evidence import CLASS_GRADIENTS, Asked, ClassEvidence, Progress
-from explain_core.methods.method import KnownReferences, Method, Request
+from explain_core.errors import InputError
+from explain_core.methods.evidence import Progress
+from explain_core.methods.method import Passes
+from explain_core.methods.preparing import method_named, plans_of, prepare_all, require_list
 from explain_core.methods.rendering import render_map
 from explain_core.methods.store import EvidenceStore
 from explain_core.methods.table import METHODS
 from explain_core.models.model import Model
 from explain_core.parameters import fill_in
-from explain_core.references.banks import banks_of
-from explain_core.references.sets import check_fit, without_image
-from explain_core.references.similar import similar_classes
 from explain_core.types import (
     Basis,
-    Contrast,
     Image,
     ParameterValue,
-    Provenance,
     ReferenceSet,
     SaliencyMap,
     SpectralBasis,
 )
 
-DEFAULT_NUM_REFERENCES = 3
 References = Sequence[int | str] | ReferenceSet
-
-
-def method_named(name: str) -> Method:
-    """Return a method of `METHODS`.
-
-    Raises:
-        InputError: there is none of this name.
-    """
-    if name not in METHODS:
-        raise InputError(f"there is no method '{name}'; choose one of {sorted(METHODS)}")
-    return METHODS[name]
 
 
 def prepare(
@@ -120,72 +101,103 @@ def prepare_many(
     Raises:
         As `prepare`.
     """
-    chosen = [method_named(name) for name in methods]
-    given = dict(parameters or {})
-    known = {p.name for method in chosen for p in method.parameters_of("prepare")}
-    for name in given:
-        if name not in known:
-            raise InputError(
-                f"{', '.join(methods)}: no parameter '{name}' acts before rendering; "
-                f"these do: {sorted(known) or 'none'}"
-            )
-    store = EvidenceStore() if store is None else store
-    layer = model.layer_named(layer).name
-    for method in chosen:
-        if method.needs_class and not model.has_head:
-            raise InputError(
-                f"method '{method.name}' explains a class, and '{model.name}' has none; choose "
-                f"one of {[each.name for each in METHODS.values() if not each.needs_class]}"
-            )
-    index = _target(model, image, target)
-    classes = _reference_classes(model, image, chosen, index, references)
+    found = prepare_all(
+        model,
+        image,
+        methods,
+        [target],
+        lambda _target: references,
+        lambda _target: reference_set,
+        layer=layer,
+        progress=progress,
+        parameters=parameters,
+        store=store,
+    )
+    return {name: basis for (_target, name), basis in found.items()}
 
-    wanted = _wanted_classes(chosen, index, classes)
-    gathered: dict[Hashable, Any] = {}
-    bases: dict[str, Basis] = {}
-    for method in chosen:
-        mine = {p.name: given[p.name] for p in method.parameters_of("prepare") if p.name in given}
-        values = fill_in(method.parameters_of("prepare"), mine, f"method '{method.name}'")
-        kind = method.evidence.for_values(values)
-        shared_by = (kind.name, *(values[name] for name in kind.parameters))
-        if shared_by not in gathered:  # even what is too large to be kept is gathered once
-            asked = Asked(model, image, layer, index, wanted, values, progress)
-            gathered[shared_by] = store.evidence(kind, asked)
-        evidence = gathered[shared_by]
-        known_references = None
-        extra: dict[str, ParameterValue] = {}
-        contrast = Contrast(index)
-        if method.compares_with == "classes":
-            contrast = Contrast(index, classes)
-        if method.compares_with == "pictures":
-            assert isinstance(evidence, ClassEvidence)
-            given_classes = () if references is None or reference_set is not None else classes
-            pictures = reference_set
-            if pictures is None:
-                pictures = _pictures(model, layer, index, given_classes, evidence)
-            check_fit(pictures, model, layer, len(evidence.activations))
-            pooled = evidence.pooled(pictures.pooling, layer)
-            pictures, left_out = without_image(pictures, image, pooled)
-            contrast = Contrast(index, given_classes, pictures.key)
-            extra = {
-                "num_references": len(pictures.features),
-                "left_out": left_out,
-                "reference_digest": pictures.digest[:16],
-                "pooling": pictures.pooling,
-            }
-            known_references = KnownReferences(store.spectrum(pictures), pictures.pooling, layer)
-        provenance = Provenance(
-            method=method.name,
-            model=model.name,
-            fingerprint=model.fingerprint,
-            layer=layer if kind.at == "layer" else "input",
-            image=image.digest,
-            contrast=contrast,
-            parameters=tuple((values | extra).items()),
-        )
-        request = Request(provenance, model.geometry(image), known_references)
-        bases[method.name] = method.build(request, evidence, values)
-    return bases
+
+def prepare_grid(
+    model: Model,
+    image: Image,
+    methods: Sequence[str],
+    targets: Sequence[int | str | None],
+    *,
+    references: Sequence[int | str] | None = None,
+    reference_sets: Mapping[int | None, ReferenceSet] | None = None,
+    layer: str | None = None,
+    progress: Progress | None = None,
+    parameters: Mapping[str, ParameterValue] | None = None,
+    store: EvidenceStore | None = None,
+) -> dict[tuple[int | None, str], Basis]:
+    """Prepare several methods for several classes of one picture, sharing what can be shared.
+
+    One pass serves the CAM family of all targets: it gives the gradients of every target and
+    every reference. One set of masked pictures serves Score-CAM, or Ablation-CAM, of all targets,
+    for it gives every class's logit. Gradients at the input are those of one class: one noisy
+    batch serves the noise family of one target.
+
+    Args:
+        targets: class indices or names, each once.
+        references: the classes that are compared with each other: every target is compared with
+            those of them that it is not itself. None: with its own three most similar classes.
+        reference_sets: by target's index, the pictures that DiffCAM compares with; where there is
+            none, the bank's, as in `prepare`.
+        parameters: of the "prepare" phase, by name; each method takes those it knows.
+        store: evidence kept from before, and added to.
+
+    Returns:
+        A basis per target and method, target by target, in the orders given.
+
+    Raises:
+        As `prepare`; a target given twice, or one that leaves no class to compare with.
+    """
+    pictures = dict(reference_sets or {})
+
+    def others(target: int | None) -> list[int] | None:
+        if references is None:
+            return None
+        require_list(references)
+        return [each for each in map(model.class_index, references) if each != target]
+
+    return prepare_all(
+        model,
+        image,
+        methods,
+        targets,
+        others,
+        pictures.get,
+        layer=layer,
+        progress=progress,
+        parameters=parameters,
+        store=store,
+    )
+
+
+def grid_passes(
+    model: Model,
+    methods: Sequence[str],
+    num_targets: int,
+    *,
+    layer: str | None = None,
+    parameters: Mapping[str, ParameterValue] | None = None,
+) -> Passes:
+    """Return how many pictures the network processes for a grid, nothing being kept from before.
+
+    Raises:
+        InputError: an unknown method or parameter, or a value out of its range.
+        ModelError: a layer without a tap.
+    """
+    layer = model.layer_named(layer).name
+    costs: dict[Hashable, tuple[Passes, int]] = {}
+    for plan in plans_of(methods, parameters):
+        cost = plan.method.cost(model, layer, plan.values)
+        count = num_targets if plan.kind.needs_target else 1
+        known, _ = costs.get(plan.shared_by, (cost, count))
+        costs[plan.shared_by] = (max(known, cost, key=lambda each: each.total), count)
+    return Passes(
+        forward=sum(cost.forward * count for cost, count in costs.values()),
+        gradient=sum(cost.gradient * count for cost, count in costs.values()),
+    )
 
 
 def render(
@@ -247,91 +259,3 @@ def explain(
     )
     rendered = {name: value for name, value in parameters.items() if known[name] == "render"}
     return render(basis, signed=signed, **rendered)
-
-
-def _target(model: Model, image: Image, target: int | str | None) -> int | None:
-    if target is None:
-        if not model.has_head:
-            return None
-        return int(np.argmax(model.predict(image)))
-    return model.class_index(target)
-
-
-def _reference_classes(
-    model: Model,
-    image: Image,
-    methods: Sequence[Method],
-    target: int | None,
-    references: Sequence[int | str] | None,
-) -> tuple[int, ...]:
-    if references is not None:
-        if isinstance(references, str) or not isinstance(references, Sequence):
-            raise InputError(
-                f"references must be a list of classes (got {references!r}); write [{references!r}]"
-            )
-        classes = tuple(model.class_index(reference) for reference in references)
-        if target in classes:
-            raise InputError(
-                f"references must not contain the target class {target} (got {list(classes)}); "
-                "remove it"
-            )
-        if not classes:
-            raise InputError(
-                "references must name at least one class; leave them out for the most similar ones"
-            )
-        return Contrast(target, classes).references
-    if target is None or not any(method.compares_with == "classes" for method in methods):
-        return ()
-    if model.class_weights is not None:
-        suggested = similar_classes(
-            model, target, logits=np.empty(0), by="weights", count=DEFAULT_NUM_REFERENCES
-        )
-    else:
-        suggested = similar_classes(
-            model, target, logits=model.predict(image), by="logits", count=DEFAULT_NUM_REFERENCES
-        )
-    if not suggested:
-        raise InputError(f"'{model.name}' has one class only, so there is nothing to compare with")
-    return tuple(similar.index for similar in suggested)
-
-
-def _wanted_classes(
-    methods: Sequence[Method], target: int | None, references: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Return the classes whose gradients the methods need."""
-    gradient_users = [m for m in methods if m.evidence is CLASS_GRADIENTS and m.needs_class]
-    if target is None or not gradient_users:
-        return ()
-    if any(method.compares_with == "classes" for method in gradient_users):
-        return (target, *references)
-    return (target,)
-
-
-def _pictures(
-    model: Model,
-    layer: str,
-    target: int | None,
-    classes: tuple[int, ...],
-    evidence: ClassEvidence,
-) -> ReferenceSet:
-    if target is None:
-        raise BankError(
-            f"'{model.name}' has no classes, so say which pictures to compare with: pass a "
-            "reference set made with this model"
-        )
-    banks = [bank for bank in banks_of(model) if bank.is_aligned]
-    if not banks:
-        raise BankError(
-            f"DiffCAM compares with reference pictures, and '{model.name}' has no reference bank; "
-            "pass a reference set made with this model"
-        )
-    bank = next((bank for bank in banks if bank.layer == layer), None)
-    if bank is None:
-        held = sorted({bank.layer for bank in banks})
-        raise BankError(
-            f"the reference banks of '{model.name}' hold features of {held}, but layer '{layer}' "
-            f"is explained; choose layer '{held[0]}', or pass a reference set of '{layer}'"
-        )
-    if classes:
-        return bank.reference_set(classes)
-    return bank.others(target, evidence.pooled(bank.pooling, layer))

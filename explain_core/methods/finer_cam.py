@@ -19,6 +19,7 @@ from explain_core.methods.method import Method, Request, forward_passes
 from explain_core.methods.settings import (
     AGGREGATION,
     GAMMA,
+    LEAST_CHANNELS,
     REFERENCE_WEIGHTS,
     REVERSE,
     SOFTMAX,
@@ -86,7 +87,7 @@ def _finer_score_cam(
 ) -> Basis:
     references = request.contrast.references
     weights = reference_weights(evidence.logits, references, str(values["weights"]))
-    return score_basis(request, evidence, weights)
+    return score_basis(request, evidence, values, weights)
 
 
 FINER_FAMILY = (
@@ -100,6 +101,7 @@ FINER_FAMILY = (
         summary="What speaks for the target rather than for the reference classes.",
         paper="Zhang et al., Finer-CAM, CVPR 2025",
         build=_finer_grad_cam,
+        needs_gradient="layer",
         cost=forward_passes(1),
     ),
     Method(
@@ -111,6 +113,7 @@ FINER_FAMILY = (
         summary="Finer-CAM position by position: sharper.",
         paper="Zhang et al., Finer-CAM, CVPR 2025",
         build=_finer_layer_cam,
+        needs_gradient="layer",
         cost=forward_passes(1),
     ),
     Method(
@@ -124,5 +127,8 @@ FINER_FAMILY = (
         paper="Zhang et al., Finer-CAM, CVPR 2025",
         cost=masking_passes(2),
         build=_finer_score_cam,
+        counted_by="top_channels",
+        grows=True,
+        least_steps=LEAST_CHANNELS,
     ),
 )

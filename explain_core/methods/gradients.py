@@ -177,6 +177,8 @@ GRADIENT_FAMILY = (
         paper="Huang & Liu, Guided AbsoluteGrad, 2024",
         build=_guided_absolute_grad,
         cost=gradient_passes("num_samples"),
+        needs_gradient="input",
+        counted_by="num_samples",
     ),
     Method(
         name="absolute-grad",
@@ -187,6 +189,8 @@ GRADIENT_FAMILY = (
         paper="Huang & Liu, Guided AbsoluteGrad, 2024",
         build=_sizes(lambda evidence: evidence.mean_absolute),
         cost=gradient_passes("num_samples"),
+        needs_gradient="input",
+        counted_by="num_samples",
     ),
     Method(
         name="vanilla-gradient",
@@ -196,6 +200,7 @@ GRADIENT_FAMILY = (
         paper="Simonyan et al., ICLR workshop 2014",
         build=_vanilla,
         cost=gradient_passes(1),
+        needs_gradient="input",
     ),
     Method(
         name="smooth-grad",
@@ -206,6 +211,8 @@ GRADIENT_FAMILY = (
         paper="Smilkov et al., 2017",
         build=_with_processing,
         cost=gradient_passes("num_samples"),
+        needs_gradient="input",
+        counted_by="num_samples",
     ),
     Method(
         name="var-grad",
@@ -216,6 +223,8 @@ GRADIENT_FAMILY = (
         paper="Adebayo et al., ICLR workshop 2018",
         build=_sizes(lambda evidence: evidence.variance),
         cost=gradient_passes("num_samples"),
+        needs_gradient="input",
+        counted_by="num_samples",
     ),
     Method(
         name="integrated-gradients",
@@ -226,6 +235,8 @@ GRADIENT_FAMILY = (
         paper="Sundararajan et al., ICML 2017",
         build=_with_processing,
         cost=gradient_passes("num_steps"),
+        needs_gradient="input",
+        counted_by="num_steps",
     ),
     Method(
         name="guided-ig",
@@ -236,6 +247,8 @@ GRADIENT_FAMILY = (
         paper="Kapishnikov et al., CVPR 2021",
         build=_with_processing,
         cost=gradient_passes("num_steps"),
+        needs_gradient="input",
+        counted_by="num_steps",
     ),
     Method(
         name="blur-ig",
@@ -246,6 +259,8 @@ GRADIENT_FAMILY = (
         paper="Xu et al., CVPR 2020",
         build=_with_processing,
         cost=gradient_passes("num_steps"),
+        needs_gradient="input",
+        counted_by="num_steps",
     ),
     Method(
         name="guided-backprop",
@@ -256,5 +271,7 @@ GRADIENT_FAMILY = (
         paper="Springenberg et al., ICLR workshop 2015",
         build=_guided_backprop,
         cost=_guided_backprop_cost,
+        needs_gradient="input",
+        counted_by="num_samples",
     ),
 )

@@ -8,7 +8,7 @@ answered by it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,19 +31,38 @@ _CHANNEL_AXIS = {"channels-first": 1, "channels-last": 3, "tokens": 2}
 
 @dataclass(frozen=True, eq=False)
 class MaskedLogits:
-    """Hold the logits of all classes for one masked channel after the other.
+    """Hold the logits of all classes with one channel masked, for the channels asked about so far.
 
     Attributes:
-        activations: (n, h, w), of the channels that were taken.
+        activations: (K, h, w), of all channels.
         logits: (num_classes,) float64, of the picture itself.
-        masked: (n, num_classes), with each of the channels masked.
+        masked: (K, num_classes), with each channel masked; 0 for those not asked about yet.
+        is_known: (K,), which channels' logits are there.
+        is_silent: (K,), which of them needed no pass: masking them is known to change nothing, or
+            to leave nothing.
         baseline: (num_classes,), of the zero input; None where channels were taken away.
+        output: of the layer as it came; None where channels were laid over the input.
+        is_narrow: whether one picture at the input serves for several such outputs.
     """
 
     activations: Array
     logits: Array
     masked: Array
+    is_known: Array
+    is_silent: Array
     baseline: Array | None = None
+    output: Array | None = None
+    is_narrow: bool = False
+
+    def strongest(self, top_channels: int) -> tuple[Array, Array]:
+        """Return activations (n, h, w) and logits (n, num_classes) of the channels to take.
+
+        Args:
+            top_channels: how many, those with the largest mean, in the layer's order; 0: all.
+        """
+        channels = _strongest(self.activations, top_channels)
+        assert self.is_known[channels].all()
+        return read_only(self.activations[channels]), read_only(self.masked[channels])
 
 
 def num_channels_taken(model: Model, layer: str, top_channels: int) -> int:
@@ -52,11 +71,12 @@ def num_channels_taken(model: Model, layer: str, top_channels: int) -> int:
     return min(top_channels, num_channels) if top_channels else num_channels
 
 
-def gather_channel_scores(asked: Asked, _kept: MaskedLogits | None = None) -> MaskedLogits:
+def gather_channel_scores(asked: Asked, kept: MaskedLogits | None = None) -> MaskedLogits:
     """Run the network on the input laid under each channel, `x * H_k`, and on the zero input.
 
-    `H_k` is channel k, stretched to the input and scaled to [0, 1] by its own range; a channel
-    that is the same everywhere lets nothing through. `x` is the normalised input.
+    `H_k` is channel k, stretched to the input and scaled to [0, 1] by its own range; `x` is the
+    normalised input. A channel that is the same everywhere lets nothing through: its logits are
+    those of the zero input, and it needs no pass. Goes on from the channels kept before.
 
     Raises:
         InputError: a model without a head.
@@ -64,31 +84,41 @@ def gather_channel_scores(asked: Asked, _kept: MaskedLogits | None = None) -> Ma
     """
     model = asked.model
     x = model.preprocess(asked.image)
-    logits, output = _plain_pass(model, x, asked.layer)
-    maps = model.layer_named(asked.layer).as_maps(output)
+    begun = _unscored(asked, x) if kept is None else kept
+    maps = torch.tensor(begun.activations)[None].to(x)
+
+    def masked(channels: Array) -> Tensor:
+        return model.logits(x * _between_0_and_1(maps[:, channels], as_size(x.shape[2:])))
+
+    return _grown(begun, asked, batch_size(model.device, as_size(x.shape[2:])), masked)
+
+
+def _unscored(asked: Asked, x: Tensor) -> MaskedLogits:
+    """Return what is known before any channel was laid over the input."""
+    logits, output = _plain_pass(asked.model, x, asked.layer)
+    maps = asked.model.layer_named(asked.layer).as_maps(output)
     activations = as_array(maps[0], f"output of layer '{asked.layer}'")
-    channels = _channels(asked, activations)
-    taken = maps[:, channels]
-    baseline = model.logits(torch.zeros_like(x))[0]
-
-    def masked(start: int, stop: int) -> Tensor:
-        return model.logits(x * _between_0_and_1(taken[:, start:stop], as_size(x.shape[2:])))
-
-    size = batch_size(model.device, as_size(x.shape[2:]))
+    baseline = as_array(
+        asked.model.logits(torch.zeros_like(x))[0], "network's output for the zero input"
+    )
+    is_silent = activations.max(axis=(1, 2)) == activations.min(axis=(1, 2))
     return MaskedLogits(
-        activations=read_only(activations[channels]),
+        activations=activations,
         logits=as_array(logits, "network's output").astype(np.float64),
-        masked=_in_batches(asked, len(channels), size, masked),
-        baseline=as_array(baseline, "network's output for the zero input"),
+        masked=read_only(is_silent[:, None] * baseline),
+        is_known=read_only(is_silent),
+        is_silent=read_only(is_silent),
+        baseline=baseline,
     )
 
 
-def gather_ablations(asked: Asked, _kept: MaskedLogits | None = None) -> MaskedLogits:
+def gather_ablations(asked: Asked, kept: MaskedLogits | None = None) -> MaskedLogits:
     """Run the network with one channel after the other of the layer's output set to zero.
 
-    Tokens lose the channel in all places, class token included. What lies below the layer is the
-    same for all channels: where the layers above need nothing else, which is tried once, it runs
-    once per batch.
+    Tokens lose the channel in all places, class token included. A channel that is zero already
+    needs no pass. What lies below the layer is the same for all channels: where the layers above
+    need nothing else, which is tried once, it runs once per batch. Goes on from the channels kept
+    before.
 
     Raises:
         InputError: a model without a head.
@@ -97,27 +127,40 @@ def gather_ablations(asked: Asked, _kept: MaskedLogits | None = None) -> MaskedL
     model, name = asked.model, asked.layer
     layer = model.layer_named(name)
     x = model.preprocess(asked.image)
-    logits, output = _plain_pass(model, x, name)
-    activations = as_array(layer.as_maps(output)[0], f"output of layer '{name}'")
-    channels = _channels(asked, activations)
-    plain = as_array(logits, "network's output")
-    is_narrow = _can_resume(model, x, layer, output, logits)
+    begun = _unablated(asked, x) if kept is None else kept
+    assert begun.output is not None
+    output = torch.tensor(begun.output).to(x)
 
-    def masked(start: int, stop: int) -> Tensor:
-        count = stop - start
+    def masked(channels: Array) -> Tensor:
+        count = len(channels)
         ablated = output.expand(count, *output.shape[1:]).clone()
         by_channel = ablated.movedim(_CHANNEL_AXIS[layer.layout], 1)
-        by_channel[torch.arange(count), torch.from_numpy(channels[start:stop])] = 0
-        below = x.clone() if is_narrow else x.expand(count, *x.shape[1:]).clone()
+        by_channel[torch.arange(count), torch.from_numpy(channels)] = 0
+        below = x.clone() if begun.is_narrow else x.expand(count, *x.shape[1:]).clone()
         return resume(model.network, below, name, ablated)
 
     size = batch_size(model.device, as_size(x.shape[2:]))
-    if is_narrow:
+    if begun.is_narrow:
         size = max(size, _NUMBERS_PER_BATCH // output.numel())
+    return _grown(begun, asked, size, masked)
+
+
+def _unablated(asked: Asked, x: Tensor) -> MaskedLogits:
+    """Return what is known before any channel was taken away."""
+    layer = asked.model.layer_named(asked.layer)
+    logits, output = _plain_pass(asked.model, x, asked.layer)
+    activations = as_array(layer.as_maps(output)[0], f"output of layer '{asked.layer}'")
+    plain = as_array(logits, "network's output")
+    by_channel = output.movedim(_CHANNEL_AXIS[layer.layout], 1)[0].flatten(1)
+    is_silent = (by_channel == 0).all(dim=1).cpu().numpy()
     return MaskedLogits(
-        activations=read_only(activations[channels]),
+        activations=activations,
         logits=plain.astype(np.float64),
-        masked=_in_batches(asked, len(channels), size, masked),
+        masked=read_only(is_silent[:, None] * plain),
+        is_known=read_only(is_silent),
+        is_silent=read_only(is_silent),
+        output=as_array(output, f"output of layer '{asked.layer}'"),
+        is_narrow=_can_resume(asked.model, x, layer, output, logits),
     )
 
 
@@ -128,11 +171,12 @@ def _plain_pass(model: Model, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     return logits[0].detach(), outputs[layer].detach()
 
 
-def _channels(asked: Asked, activations: Array) -> Array:
+def _strongest(activations: Array, top_channels: int) -> Array:
     """Return the indices of the channels to mask: those with the largest mean, in their order."""
-    count = num_channels_taken(asked.model, asked.layer, int(asked.values["top_channels"]))
+    if not top_channels:
+        return np.arange(len(activations))
     means = activations.mean(axis=(1, 2), dtype=np.float64)
-    return np.sort(np.argsort(-means, kind="stable")[:count])
+    return np.sort(np.argsort(-means, kind="stable")[:top_channels])
 
 
 def _between_0_and_1(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -163,21 +207,35 @@ def _can_resume(model: Model, x: Tensor, layer: Layer, output: Tensor, logits: T
     return bool(gap <= _SAME_LOGITS * logits.abs().max())
 
 
-def _in_batches(asked: Asked, count: int, size: int, masked: Callable[[int, int], Tensor]) -> Array:
-    """Return (count, num_classes): the logits of `masked(start, stop)`, batch by batch."""
+def _grown(
+    begun: MaskedLogits, asked: Asked, size: int, masked: Callable[[Array], Tensor]
+) -> MaskedLogits:
+    """Return what was begun and the logits (n, num_classes) `masked` of the channels asked for."""
+    wanted = _strongest(begun.activations, int(asked.values["top_channels"]))
+    wanted = wanted[~begun.is_silent[wanted]]
+    missing = wanted[~begun.is_known[wanted]]
+    num_known = len(wanted) - len(missing)
 
     def run(size: int) -> Array:
-        found = []
-        for start in range(0, count, size):
+        rows = begun.masked.copy()
+        for start in range(0, len(missing), size):
             if asked.progress is not None:
-                asked.progress(start / count)
-            batch = masked(start, min(start + size, count))
-            found.append(as_array(batch, "network's output for a masked channel"))
+                asked.progress((num_known + start) / len(wanted))
+            batch = missing[start : start + size]
+            rows[batch] = as_array(masked(batch), "network's output for a masked channel")
         if asked.progress is not None:
             asked.progress(1.0)
-        return np.concatenate(found)
+        return rows
 
-    return read_only(halve_on_out_of_memory(run, size))
+    rows = halve_on_out_of_memory(run, size)
+    is_known = begun.is_known.copy()
+    is_known[missing] = True
+    return replace(begun, masked=read_only(rows), is_known=read_only(is_known))
+
+
+def _knows(kept: MaskedLogits, asked: Asked) -> bool:
+    channels = _strongest(kept.activations, int(asked.values["top_channels"]))
+    return bool(kept.is_known[channels].all())
 
 
 CHANNEL_SCORES = EvidenceKind(
@@ -185,12 +243,12 @@ CHANNEL_SCORES = EvidenceKind(
     gather=gather_channel_scores,
     at="layer",
     needs_target=False,
-    parameters=("top_channels",),
+    covers=_knows,
 )
 ABLATIONS = EvidenceKind(
     name="ablated channels",
     gather=gather_ablations,
     at="layer",
     needs_target=False,
-    parameters=("top_channels",),
+    covers=_knows,
 )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from explain_core.methods.evidence import EvidenceKind
 from explain_core.models.model import Model
+from explain_core.models.silent_layers import is_silent
 from explain_core.parameters import Parameter
 from explain_core.references.spectrum import Spectrum
 from explain_core.types import Basis, Contrast, Geometry, ParameterValue, Pooling, Provenance
@@ -104,15 +105,18 @@ class Method:
         summary: one sentence on what the map shows.
         paper: the source.
         build: from request, evidence and the values of all prepare parameters to the basis.
-        cost: the pictures that the network processes where nothing is kept from before.
+        cost: the pictures that the network processes at most, nothing being kept from before.
         compares_with: nothing, reference classes, or a set of reference pictures.
         needs_class: whether it explains a class's score, which models without a head have not.
         is_signed: whether its negative values carry meaning and are kept by default.
         can_be_signed: whether a signed view exists.
         is_control: whether it knows nothing of the model, and is there to hold others against.
         parameters: of both phases.
-        grows_with: the prepare parameter that counts its steps, where a map of few steps is a
-            coarse one and gathering goes on from there; empty where there is no such thing.
+        needs_gradient: of what it takes the gradient of a class's score: nothing, the layer's
+            output, or the input.
+        counted_by: the prepare parameter that counts its steps; empty where they are few.
+        grows: whether a map of few steps is a coarse one, and gathering goes on from there.
+        least_steps: fewer of them say nothing.
     """
 
     name: str
@@ -128,8 +132,38 @@ class Method:
     can_be_signed: bool = False
     is_control: bool = False
     parameters: tuple[Parameter, ...] = ()
-    grows_with: str = ""
+    needs_gradient: Literal["", "layer", "input"] = ""
+    counted_by: str = ""
+    grows: bool = False
+    least_steps: int = 2
+
+    @property
+    def grows_with(self) -> str:
+        """Return the parameter that counts the steps of a method that grows; else nothing."""
+        return self.counted_by if self.grows else ""
 
     def parameters_of(self, phase: str) -> tuple[Parameter, ...]:
         """Return the parameters that act in "prepare" or in "render"."""
         return tuple(parameter for parameter in self.parameters if parameter.phase == phase)
+
+
+def why_not_at(method: Method, model: Model, layer: str) -> str | None:
+    """Return why a method cannot explain a model at a layer, and what to do; None if it can.
+
+    The text goes on where a sentence began with the method's name: "… left out: ".
+
+    Args:
+        layer: a tapped layer.
+
+    Raises:
+        ModelError: a layer without a tap.
+    """
+    if method.needs_class and not model.has_head:
+        return f"it explains a class, and {model.name} has none."
+    if method.needs_gradient != "layer" or not is_silent(model, layer):
+        return None
+    instead = model.gradient_layer
+    return (
+        f"it takes a gradient at the layer, and no score of {model.name} depends on the maps of "
+        f"{layer}. Choose {'an earlier layer' if instead is None else f'layer {instead}'}."
+    )

@@ -70,11 +70,12 @@ NO_SCORE, MEAN_SCORE = "no probability", "mean probability"
 ZERO = Parameter(
     name="zero",
     label="Zero means (RISE)",
-    default=NO_SCORE,
+    default=MEAN_SCORE,
     phase="prepare",
-    help="no probability: the paper's map. mean probability: the same map, less the mean over all "
-    "masks, so that it is positive only where seeing a pixel raises the probability.",
-    choices=(NO_SCORE, MEAN_SCORE),
+    help="mean probability: the map less the mean over all masks, so that it is positive only "
+    "where seeing a pixel raises the probability. no probability: the paper's map, which is far "
+    "above zero all over a picture that is easy to recognise. Both rank pixels alike.",
+    choices=(MEAN_SCORE, NO_SCORE),
 )
 NUM_UPDATES = Parameter(
     name="num_updates",
@@ -228,11 +229,18 @@ def gather_rise(asked: Asked, kept: RiseEvidence | None) -> RiseEvidence:
 
 
 def _rise(request: Request, evidence: RiseEvidence, values: Mapping[str, ParameterValue]) -> Basis:
-    """Return `1 / (N p) Σ_i f^c(x ⊙ m_i) m_i` (Petsiuk et al., eq. 6), or that less the mean score.
+    """Return `1 / (N p) Σ_i f^c(x ⊙ m_i) m_i` (Petsiuk et al., eq. 6), less the mean score.
 
-    It estimates the target's mean probability when a pixel is visible. That is far above 0 all over
-    a picture that is easy to recognise; less `1 / N Σ_i f^c(x ⊙ m_i)`, its zero is a pixel whose
-    visibility changes nothing.
+    The paper's map estimates the target's mean probability when a pixel is visible. That is far
+    above 0 all over a picture that is easy to recognise, and looks washed out; less
+    `1 / N Σ_i f^c(x ⊙ m_i)`, its zero is a pixel whose visibility changes nothing.
+
+    Departure: the mean is subtracted by default; zero="no probability" is the paper's map. On
+    photographs with the object's mask, the positive part's energy inside it was, with the paper's
+    zero and with ours, 0.24 and 0.36 (37 photographs, MobileNetV1 0.25, 1,000 masks), 0.24 and
+    0.37 (35 photographs, MobileNetV2, 300 masks), where objects cover 0.23 of the picture. Masked
+    parts are black, as in the metrics. The mean colour or the blurred picture instead gave 0.40
+    and 0.40 on the first network, 0.37 and 0.36 on the second: no clear gain.
     """
     expected = evidence.weighted_sum / (evidence.num_masks * float(values["keep"]))
     if values["zero"] == MEAN_SCORE:
@@ -416,7 +424,9 @@ PERTURBATION_FAMILY = (
         paper="Petsiuk et al., BMVC 2018",
         build=_rise,
         cost=forward_passes("num_masks"),
-        grows_with="num_masks",
+        counted_by="num_masks",
+        grows=True,
+        least_steps=1,
     ),
     Method(
         name="mask",
@@ -427,6 +437,9 @@ PERTURBATION_FAMILY = (
         paper="Fong & Vedaldi, ICCV 2017",
         build=_mask,
         cost=gradient_passes("num_updates"),
-        grows_with="num_updates",
+        needs_gradient="input",
+        counted_by="num_updates",
+        grows=True,
+        least_steps=1,
     ),
 )

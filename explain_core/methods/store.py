@@ -38,8 +38,7 @@ class EvidenceStore:
             kind.name,
             # The model's identity too: networks of other shape can hold the same weights.
             id(asked.model),
-            asked.model.fingerprint,
-            asked.model.preprocessing,
+            asked.model.key,
             asked.image.digest,
             asked.layer if kind.at == "layer" else None,
             asked.target if kind.needs_target else None,

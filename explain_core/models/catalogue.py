@@ -26,8 +26,21 @@
     weights = "weights/lungs.safetensors"
     output = "sigmoid"
 
+    [birds-by-name]                          # pictures against texts
+    architecture = "open_clip/ViT-B-32"
+    weights = "weights/clip.safetensors"
+    classes = ["wren", "robin"]              # may be left out: then visitors type texts
+    prompt = "a photo of a {}, a bird"       # what a class is put into
+
+    [skin]                                   # a model of Hugging Face's transformers: a repository,
+    architecture = "hf/models/skin"          # or a folder that save_pretrained wrote
+
     [ours]                                   # a folder with model.toml and safetensors weights
     folder = "models/ours"
+
+    [moco-birds]                             # a linear probe on a model that goes by another name
+    encoder = "moco"
+    probe = "weights/moco-birds.safetensors" # see the command 'probe'; also beside an architecture
 
 In a folder's `model.toml` the same keys stand at the top level; `weights` may be left out where
 the folder holds one safetensors file. The architecture may also be "package.module:function", the
@@ -52,6 +65,7 @@ from explain_core.models.model import OUTPUT_KINDS, OutputKind
 CATALOGUE_VARIABLE = "WHYNOT_MODELS"
 BUNDLED = ("digits",)
 FOLDER_FILE = "model.toml"
+_WITH_TEXTS = "open_clip/"
 _KEYS = {
     "architecture",
     "weights",
@@ -64,8 +78,11 @@ _KEYS = {
     "interpolation",
     "layer",
     "output",
+    "prompt",
+    "probe",
 }
-_TEXTS = ("architecture", "weights", "layer", "output")
+_PROBED_KEYS = {"encoder", "probe", "layer"}
+_TEXTS = ("architecture", "weights", "layer", "output", "prompt", "probe")
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,10 @@ class Entry:
     Attributes:
         output: what the logits mean, see `Model`; "none" takes the classifier off, and None leaves
             the architecture's own kind.
+        prompt: the text that a class is put into for "{}", for networks that compare with texts.
+        folder: of the file that says it, where relative names start.
+        probe: the file of a linear probe, whose classes the model then has.
+        encoder: name of another model that the probe is for, instead of an architecture; the same.
     """
 
     name: str
@@ -84,6 +105,10 @@ class Entry:
     preprocessing: dict[str, Any]
     layer: str | None
     output: OutputKind | None = None
+    prompt: str | None = None
+    folder: Path | None = None
+    probe: Path | None = None
+    encoder: str | None = None
 
 
 def read_catalogue(path: Path | None = None) -> dict[str, Entry]:
@@ -129,7 +154,9 @@ def read_folder(folder: Path, name: str) -> Entry:
             f'{path}: name the architecture: "torchvision/...", "timm/..." or '
             '"package.module:function"'
         )
-    files = sorted(file.name for file in folder.glob("*.safetensors"))
+    files = sorted(
+        file.name for file in folder.glob("*.safetensors") if file.name != table.get("probe")
+    )
     if "weights" not in table and len(files) == 1:
         table = {**table, "weights": files[0]}
     entry = _entry(name, table, path)
@@ -160,10 +187,13 @@ def _entry(name: str, table: object, path: Path) -> Entry:
                 f"its {FOLDER_FILE}"
             )
         return read_folder(path.parent / table["folder"], name)
+    if "encoder" in table:
+        return _probed_entry(name, table, path)
     unknown = sorted(table.keys() - _KEYS)
     if unknown:
         raise ModelError(
-            f"{path.name}, '{name}': unknown keys {unknown}; known: {sorted(_KEYS)}, or folder"
+            f"{path.name}, '{name}': unknown keys {unknown}; known: {sorted(_KEYS)}, or folder, "
+            "or encoder with probe"
         )
     for key in _TEXTS:
         if not isinstance(table.get(key, ""), str):
@@ -177,6 +207,17 @@ def _entry(name: str, table: object, path: Path) -> Entry:
         raise ModelError(
             f"{path.name}, '{name}': output = \"none\" takes the classifier off, so there can be "
             "no classes; leave one of the two out"
+        )
+    prompt = table.get("prompt")
+    if prompt is not None and (
+        prompt.count("{}") != 1
+        or "classes" not in table
+        or not str(table.get("architecture", name)).startswith(_WITH_TEXTS)
+    ):
+        raise ModelError(
+            f"{path.name}, '{name}': prompt is the text that each of the classes of an "
+            f'{_WITH_TEXTS}... network is put into, with one {{}} for the class: "a photo of a '
+            f'{{}}" (got {prompt!r})'
         )
     preprocessing = {
         key: tuple(table[key]) if isinstance(table[key], list) else table[key]
@@ -196,7 +237,41 @@ def _entry(name: str, table: object, path: Path) -> Entry:
         preprocessing=preprocessing,
         layer=table.get("layer"),
         output=output,
+        prompt=prompt,
+        folder=path.parent,
+        probe=_probe_file(name, table, path),
     )
+
+
+def _probed_entry(name: str, table: dict[str, Any], path: Path) -> Entry:
+    if not table.keys() <= _PROBED_KEYS or "probe" not in table:
+        raise ModelError(
+            f"{path.name}, '{name}': encoder names another model and goes with probe, and layer "
+            f"where it is not the default (got {sorted(table)})"
+        )
+    for key in table:
+        if not isinstance(table[key], str):
+            raise ModelError(f"{path.name}, '{name}': {key} must be a text (got {table[key]!r})")
+    return Entry(
+        name=name,
+        architecture=table["encoder"],
+        weights=None,
+        classes=None,
+        preprocessing={},
+        layer=table.get("layer"),
+        folder=path.parent,
+        probe=_probe_file(name, table, path),
+        encoder=table["encoder"],
+    )
+
+
+def _probe_file(name: str, table: dict[str, Any], path: Path) -> Path | None:
+    if "probe" not in table:
+        return None
+    file: Path = path.parent / table["probe"]
+    if not file.is_file():
+        raise ModelError(f"{path.name}, '{name}': the probe's file {table['probe']} is missing")
+    return file
 
 
 def _classes(given: object, name: str, path: Path) -> tuple[str, ...] | None:

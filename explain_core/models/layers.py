@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import Permute
 
 from explain_core.errors import InputError, ModelError
+from explain_core.models.tap import maps_in
 from explain_core.types import Array, Pooling, as_size
 
 _NOT_STAGES = (
@@ -100,16 +101,25 @@ def _no_class_token(layer: str, pooling: Pooling) -> InputError:
 def find_layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:
     """Return the layers that give maps, in the order in which they run.
 
-    Stages are the network's children, grandchildren and whatever plain containers hold, whose
-    output has a height and a width (or tokens on a grid). Where a container hands on its last
-    child's output, the container is listed if all in it have one size, else the child. Modules
-    that run more than once per pass are left out.
+    Stages are the network's children, grandchildren and whatever lies in plain containers and in
+    modules that return no tensor, whose output has a height and a width (or tokens on a grid). Of a
+    tuple the first counts. Where a container hands on its last child's output, the container is
+    listed if all in it have one size, else the child. Modules that run more than once per pass are
+    left out.
 
     Args:
         network: in `eval()` mode.
         example: (1, C, H, W), any values.
     """
-    return _probe(network, example, list(_stage_names(network)))
+    giving: set[str] = set()
+
+    def note(name: str, output: object) -> None:
+        if maps_in(output) is not None:
+            giving.add(name)
+
+    names = [name for name, _ in network.named_modules() if name]
+    _run(network, example, names, note)
+    return _probe(network, example, list(_stage_names(network, giving)))
 
 
 def find_layer(network: nn.Module, example: Tensor, name: str) -> Layer:
@@ -134,34 +144,29 @@ def find_layer(network: nn.Module, example: Tensor, name: str) -> Layer:
     return layers[0]
 
 
-def _stage_names(module: nn.Module, prefix: str = "") -> Iterator[str]:
+def _stage_names(module: nn.Module, giving: Set[str], prefix: str = "") -> Iterator[str]:
+    """Give the paths of the stages; `giving` are the paths of all modules that return a tensor."""
     for name, child in module.named_children():
         if isinstance(child, _NOT_STAGES):
             continue
-        yield prefix + name
-        if not prefix or type(child) in (nn.Sequential, nn.ModuleList):  # subclasses are blocks
-            yield from _stage_names(child, f"{prefix}{name}.")
+        path = prefix + name
+        yield path
+        is_container = type(child) in (nn.Sequential, nn.ModuleList)  # subclasses are blocks
+        if not prefix or is_container or path not in giving:
+            yield from _stage_names(child, giving, f"{path}.")
 
 
-def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer, ...]:
-    outputs: list[tuple[str, object]] = []
-    grids: list[tuple[int, int]] = []
-
-    def keep_grid(_module: nn.Module, _args: object, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4:
-            grids.append(as_size(output.shape[2:]))
-
-    handles = [
-        module.register_forward_hook(keep_grid)
-        for module in network.modules()
-        if isinstance(module, nn.Conv2d)
-    ]
+def _run(
+    network: nn.Module, example: Tensor, names: Sequence[str], hook: Callable[[str, object], None]
+) -> None:
+    """Run the network once, calling `hook` with the name and output of each named module."""
+    handles = []
     for name in names:
 
-        def keep(_module: nn.Module, _args: object, output: object, name: str = name) -> None:
-            outputs.append((name, output))
+        def call(_module: nn.Module, _args: object, output: object, name: str = name) -> None:
+            hook(name, output)
 
-        handles.append(network.get_submodule(name).register_forward_hook(keep))
+        handles.append(network.get_submodule(name).register_forward_hook(call))
     try:
         with torch.no_grad():
             network(example)
@@ -174,6 +179,22 @@ def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer
         for handle in handles:
             handle.remove()
 
+
+def _probe(network: nn.Module, example: Tensor, names: Sequence[str]) -> tuple[Layer, ...]:
+    outputs: list[tuple[str, Tensor | None]] = []
+    grids: list[tuple[int, int]] = []
+    convolutions = {
+        name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)
+    }
+    stages = set(names)
+
+    def keep(name: str, output: object) -> None:
+        if name in convolutions and isinstance(output, Tensor) and output.ndim == 4:
+            grids.append(as_size(output.shape[2:]))
+        if name in stages:
+            outputs.append((name, maps_in(output)))
+
+    _run(network, example, [*dict.fromkeys([*names, *convolutions])], keep)
     ran = Counter(name for name, _ in outputs)
     sizes: dict[str, tuple[int, int]] = {}
     found: dict[int, Layer] = {}
@@ -193,12 +214,12 @@ def _probe(network: nn.Module, example: Tensor, names: list[str]) -> tuple[Layer
 
 def _as_layer(
     name: str,
-    output: object,
+    output: Tensor | None,
     example: Tensor,
     module: nn.Module,
     grids: Sequence[tuple[int, int]],
 ) -> Layer | None:
-    if not isinstance(output, Tensor) or not output.is_floating_point():
+    if output is None or not output.is_floating_point():
         return None
     if output.ndim == 4:
         _, first, second, third = output.shape
@@ -207,7 +228,7 @@ def _as_layer(
         else:
             maps = Layer(name, first, (second, third))
         return maps if min(maps.size) > 1 else None
-    if output.ndim == 3:
+    if output.ndim == 3 and output.shape[2] > 1:  # (N, K, 1) are pooled features
         grid = _known_grid(output.shape[1], grids)
         grid = grid or _token_grid(output.shape[1], as_size(example.shape[2:]))
         if grid is not None:
@@ -219,14 +240,24 @@ def _known_grid(num_tokens: int, grids: Sequence[tuple[int, int]]) -> tuple[int,
     """Return (h, w) of the convolution that tokens were cut by, None where none gave as many.
 
     Exact for every input size: the patch embedding itself says how many rows and columns there
-    are. Among several the one with the fewest tokens before its patches counts.
+    are. Among several the one with the fewest tokens before its patches counts. Patches may have
+    been merged two by two since, in networks without other tokens.
     """
     fitting = [
         grid
         for grid in grids
         if min(grid) > 1 and 0 <= num_tokens - math.prod(grid) <= _MAX_PREFIX_TOKENS
     ]
-    return max(fitting, key=math.prod) if fitting else None
+    merged = [half for grid in grids for half in _halved(grid) if math.prod(half) == num_tokens]
+    return max(fitting + merged, key=math.prod, default=None)
+
+
+def _halved(grid: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Give (h, w) after each merging of patches two by two, an odd one out being padded."""
+    rows, columns = (grid[0] + 1) // 2, (grid[1] + 1) // 2
+    while min(rows, columns) > 1:
+        yield rows, columns
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
 
 
 def _token_grid(num_tokens: int, input_size: tuple[int, int]) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -20,6 +20,7 @@ from explain_core.models.heads import class_weights
 from explain_core.models.layers import Layer, find_layer, find_layers
 from explain_core.models.preprocessing import Preprocessing
 from explain_core.models.tap import install_taps, observe, read_both_sides, record
+from explain_core.models.text_side import TextHead, TextSide
 from explain_core.types import Array, Geometry, Image, Pooling, read_only
 
 OutputKind = Literal["softmax", "sigmoid", "single-logit", "none"]
@@ -44,8 +45,12 @@ class Model:
             logits `(-y / 2, y / 2)` of negative and positive. "none": a network without a
             classifier, whose output is never looked at.
         preprocessing: from picture to input.
-        fingerprint: SHA-256 of the weights.
+        fingerprint: SHA-256 of the weights; features of equal fingerprints can be compared.
         class_weights: (num_classes, d) of the head, None where it is not linear.
+        head: SHA-256 of a head that was put on after loading; empty where `fingerprint` covers it.
+        text_side: what turns texts into classes, see `with_texts`; None for most networks.
+        operating_points: (num_classes,) in [0, 1], the probability from which each label counts as
+            found; None where nobody published any.
     """
 
     name: str
@@ -58,6 +63,14 @@ class Model:
     preprocessing: Preprocessing
     fingerprint: str
     class_weights: Array | None
+    head: str = ""
+    text_side: TextSide | None = None
+    operating_points: Array | None = None
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """Return what tells this model's answers from those of others."""
+        return self.fingerprint, self.head, self.preprocessing
 
     @property
     def has_head(self) -> bool:
@@ -73,6 +86,11 @@ class Model:
             )
 
     @property
+    def has_texts(self) -> bool:
+        """Return whether the classes are texts, see `with_texts`."""
+        return isinstance(self.network, TextHead)
+
+    @property
     def is_multi_label(self) -> bool:
         """Return whether several classes may be present at once, each with its own probability."""
         return self.output == "sigmoid"
@@ -86,7 +104,8 @@ class Model:
     def num_bytes(self) -> int:
         """Return how much memory weights and buffers take; shared ones count once."""
         tensors = {id(each): each for each in (*self.network.parameters(), *self.network.buffers())}
-        return sum(each.nbytes for each in tensors.values())
+        beside = 0 if self.text_side is None else self.text_side.num_bytes
+        return beside + sum(each.nbytes for each in tensors.values())
 
     @property
     def device(self) -> torch.device:
@@ -221,11 +240,15 @@ def build_model(
     layer: str | None = None,
     output: OutputKind = "softmax",
     device: torch.device | None = None,
+    inner_layers: Sequence[str] = (),
+    no_maps: Sequence[str] = (),
 ) -> Model:
     """Make a model of a module that is ours to change; `wrap_model` is for modules that are not.
 
     Args:
         layer: explained by default; None takes the last stage that the output depends on.
+        inner_layers: to be tapped besides the stages.
+        no_maps: children whose tokens lie on no grid, though their number might say so.
         output: what the logits mean, see `Model`. "none": `classes` is empty. "single-logit":
             `classes` names two, the negative first.
         device: None leaves the network where it is.
@@ -253,9 +276,11 @@ def build_model(
         device=parameter.device,
         dtype=parameter.dtype,
     )
-    layers = find_layers(network, example)
-    if layer is not None and layer not in [found.name for found in layers]:
-        layers = (*layers, find_layer(network, example, layer))
+    found_layers = find_layers(network, example)
+    layers = tuple(each for each in found_layers if each.name.split(".")[0] not in no_maps)
+    for inner in (*inner_layers, *([layer] if layer is not None else [])):
+        if inner not in [found.name for found in layers]:
+            layers = _inserted(layers, find_layer(network, example, inner))
     if output != "none":
         with torch.no_grad():
             logits = network(example)
@@ -276,7 +301,7 @@ def build_model(
     is_two_sided = output == "single-logit"
     num_outputs = 1 if is_two_sided else len(classes)
     weights = class_weights(network, len(classes), is_two_sided) if classes else None
-    with_gradient = _last_with_gradient(network, layers, example, num_outputs)
+    with_gradient = last_with_gradient(network, layers, example, num_outputs)
     return Model(
         name=name,
         network=network,
@@ -322,18 +347,7 @@ def wrap_model(
     if isinstance(module, torch.jit.ScriptModule):
         raise ModelError("TorchScript modules cannot be tapped; give the module it was made from")
     preprocessing = preprocessing or Preprocessing()
-    shared: dict[int, object] = {
-        id(tensor): nn.Parameter(tensor.detach(), requires_grad=False)
-        for tensor in module.parameters()
-    }
-    shared.update({id(tensor): tensor.detach() for tensor in module.buffers()})
-    try:
-        network = copy.deepcopy(module, shared)
-    except (RuntimeError, TypeError) as error:
-        raise ModelError(
-            f"{type(module).__name__} cannot be copied ({error}); remove hooks that keep outputs "
-            "and the old weight_norm or spectral_norm first"
-        ) from error
+    network = copy_sharing_weights(module)
     if classes is None and output == "none":
         classes = ()
     if classes is None and output == "single-logit":
@@ -364,6 +378,26 @@ def wrap_model(
     )
 
 
+def copy_sharing_weights(module: nn.Module) -> nn.Module:
+    """Return a copy with hooks and a mode of its own, whose weights and buffers are the module's.
+
+    Raises:
+        ModelError: a module that cannot be copied.
+    """
+    shared: dict[int, object] = {
+        id(tensor): nn.Parameter(tensor.detach(), requires_grad=False)
+        for tensor in module.parameters()
+    }
+    shared.update({id(tensor): tensor.detach() for tensor in module.buffers()})
+    try:
+        return copy.deepcopy(module, shared)
+    except (RuntimeError, TypeError) as error:
+        raise ModelError(
+            f"{type(module).__name__} cannot be copied ({error}); remove hooks that keep outputs "
+            "and the old weight_norm or spectral_norm first"
+        ) from error
+
+
 def _required(network: nn.Module, layer: str | None) -> str:
     if layer is None:
         raise ModelError(
@@ -374,7 +408,14 @@ def _required(network: nn.Module, layer: str | None) -> str:
     return layer
 
 
-def _last_with_gradient(
+def _inserted(layers: tuple[Layer, ...], inner: Layer) -> tuple[Layer, ...]:
+    """Return the layers with one more, before the one that it is a part of."""
+    whole = [index for index, each in enumerate(layers) if inner.name.startswith(f"{each.name}.")]
+    index = whole[0] if whole else len(layers)
+    return (*layers[:index], inner, *layers[index:])
+
+
+def last_with_gradient(
     network: nn.Module, layers: tuple[Layer, ...], example: Tensor, num_classes: int
 ) -> str | None:
     """Return the last layer that the output depends on, before any per-class maps; None without.
@@ -390,7 +431,9 @@ def _last_with_gradient(
             output, outputs = record(network, noise, [layer.name])
         except ModelError:  # not every input reaches it
             continue
-        score = output[0, 0] if num_classes else _mixture(output, generator)
+        # the largest logit: another may be silent, where a ReLU comes last
+        largest = int(output[0].argmax()) if num_classes else 0
+        score = output[0, largest] if num_classes else _mixture(output, generator)
         if not score.requires_grad:  # what comes of this layer is not handed on
             continue
         is_blind = False
@@ -402,7 +445,7 @@ def _last_with_gradient(
                 return layer.name
             continue
         is_used = (layer.as_maps(gradient)[0] != 0).any(dim=2).any(dim=1)
-        is_map_per_class = layer.num_channels == num_classes and not is_used[1:].any()
+        is_map_per_class = layer.num_channels == num_classes and is_used.sum() == 1
         if is_used.any() and not is_map_per_class:
             return layer.name
     if is_blind and layers and not num_classes:  # an encoder that runs itself without gradients

@@ -28,9 +28,12 @@ class Preprocessing:
         mean, std: per channel, of pixels in [0, 1]; their length is the number of channels.
         fit: "crop" resizes the shorter side to `resize_px` and cuts out the centre; "letterbox"
             shows the whole picture inside a border; "stretch" distorts.
-        resize_px: the shorter side before a crop; None just covers the input.
+        resize_px: the shorter side before a crop, or of a stretched picture whose centre is then
+            cut out; None just covers the input.
         interpolation: "bilinear" or "bicubic", antialiased.
         border: of a letterbox, in [0, 1]; None takes the mean colour.
+        halves: where the centre begins between two pixels, "round" takes the one that torchvision
+            takes, "truncate" that of transformers.
         polarity: "light-on-dark" turns a picture over whose border is brighter than its middle
             grey, for networks that only know light strokes on a dark ground.
     """
@@ -43,6 +46,7 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     polarity: Literal["as-is", "light-on-dark"] = "as-is"
     border: float | None = None
+    halves: Literal["round", "truncate"] = "round"
 
     def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):  # lists become tuples, which can be keys
@@ -73,6 +77,8 @@ class Preprocessing:
             )
         if self.polarity not in ("as-is", "light-on-dark"):
             raise InputError(f"polarity must be as-is or light-on-dark (got {self.polarity!r})")
+        if self.halves not in ("round", "truncate"):
+            raise InputError(f"halves must be round or truncate (got {self.halves!r})")
 
     @property
     def num_channels(self) -> int:
@@ -84,8 +90,9 @@ def geometry(preprocessing: Preprocessing, original_size: tuple[int, int]) -> Ge
     """Return where a picture of `original_size` (H0, W0) lands on the network's input."""
     size = preprocessing.size
     resized = _resized(preprocessing, original_size)
-    if preprocessing.fit == "crop":  # torchvision's CenterCrop rounds the same way
-        offset = tuple(float(round((r - s) / 2.0)) for r, s in zip(resized, size, strict=True))
+    if preprocessing.fit != "letterbox":
+        whole = round if preprocessing.halves == "round" else int
+        offset = tuple(float(whole((r - s) / 2.0)) for r, s in zip(resized, size, strict=True))
     else:
         offset = tuple(float(-((s - r) // 2)) for r, s in zip(resized, size, strict=True))
     return Geometry(
@@ -150,7 +157,8 @@ def normalise(preprocessing: Preprocessing, pixels: Tensor) -> Tensor:
 def _resized(preprocessing: Preprocessing, original_size: tuple[int, int]) -> tuple[int, int]:
     height, width = original_size
     if preprocessing.fit == "stretch":
-        return preprocessing.size
+        enlarged = (preprocessing.resize_px or min(preprocessing.size)) / min(preprocessing.size)
+        return round(preprocessing.size[0] * enlarged), round(preprocessing.size[1] * enlarged)
     if preprocessing.fit == "letterbox":
         ratio = min(preprocessing.size[0] / height, preprocessing.size[1] / width)
         return max(1, round(height * ratio)), max(1, round(width * ratio))

@@ -139,23 +139,39 @@ def _run(network: nn.Module, x: Tensor, tape: Tape) -> Tensor:
     return output
 
 
+def maps_in(output: object) -> Tensor | None:
+    """Return a layer's output where it is a tensor, or the first of a tuple that begins with one.
+
+    Transformers' blocks return their tokens with attention weights, or with the grid's size.
+    """
+    if type(output) is tuple and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) else None
+
+
 def _make_tap(layer: str):  # type: ignore[no-untyped-def]  # torch types hooks as Any
-    def tap(_module: nn.Module, _args: object, output: Tensor) -> Tensor | None:
+    def tap(_module: nn.Module, _args: object, output: object) -> object | None:
         tape = _tape.get()
         if tape is None or layer not in tape.wanted:
             return None
         if tape.replacement is not None:
             tape.outputs[layer] = tape.replacement
-            return tape.replacement
+            return _instead(output, tape.replacement)
+        maps = maps_in(output)
+        assert maps is not None, "layers without a tensor are given no tap"
         if not tape.is_leaf:
-            tape.outputs[layer] = output.clone()
+            tape.outputs[layer] = maps.clone()
             return None
-        if not tape.outputs or not output.requires_grad:
-            output = output.detach().requires_grad_()
-        tape.outputs[layer] = output
-        return output.clone()
+        if not tape.outputs or not maps.requires_grad:
+            maps = maps.detach().requires_grad_()
+        tape.outputs[layer] = maps
+        return _instead(output, maps.clone())
 
     return tap
+
+
+def _instead(output: object, maps: Tensor) -> object:
+    return (maps, *output[1:]) if isinstance(output, tuple) else maps
 
 
 def _count(_module: nn.Module, args: tuple[Tensor, ...], _output: object) -> None:

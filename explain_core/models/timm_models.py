@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import torch
 from torch import Tensor, nn
 
 from explain_core.errors import InputError, ModelError
 from explain_core.models.catalogue import Entry
+from explain_core.models.hub import cached_snapshots, first_line, require_hub, where_to_put
 from explain_core.models.model import Model, OutputKind, build_model
 from explain_core.models.preprocessing import Preprocessing
 from explain_core.models.weights import (
@@ -34,9 +32,8 @@ from explain_core.models.weights import (
 
 PREFIX = "timm/"
 
-_CACHED = "models--timm--"
 _FILES = ("model.safetensors", "pytorch_model.bin")
-_PATIENCE_S = 10
+_KINDS = ("*.safetensors", "*.bin")
 _FITS = {"center": "crop", "squash": "stretch", "border": "letterbox"}
 
 
@@ -45,13 +42,12 @@ def cached_names() -> tuple[str, ...]:
 
     Nothing where timm is not installed. timm itself is not imported.
     """
-    folder = _hub_cache()
-    if importlib.util.find_spec("timm") is None or not folder.is_dir():
+    if importlib.util.find_spec("timm") is None:
         return ()
     return tuple(
-        PREFIX + path.name.removeprefix(_CACHED)
-        for path in sorted(folder.glob(f"{_CACHED}*"))
-        if any(path.glob("snapshots/*/*.safetensors")) or any(path.glob("snapshots/*/*.bin"))
+        repository  # timm's own, which begin as its names do here
+        for repository, snapshots in cached_snapshots("timm").items()
+        if any(any(snapshot.glob(file)) for snapshot in snapshots for file in _KINDS)
     )
 
 
@@ -222,20 +218,19 @@ def _with_published_weights(timm: Any, architecture: str, options: Mapping[str, 
         wanted["pretrained_cfg_overlay"] = {"state_dict": read_weights(cached)}
     try:
         if cached is None and config.hf_hub_id:
-            _require_hub()
+            require_hub()
         return _create(timm, architecture, wanted)
     except UnpicklingError as error:
         raise ModelError(f"the published file of {whose} {NOT_PLAIN}") from error
     except (OSError, RuntimeError) as error:
         where = (
-            f"Download {config.hf_hub_id} from Hugging Face where there is a network and copy it "
-            "into the cache ($HF_HOME/hub, by default ~/.cache/huggingface/hub)"
+            where_to_put(config.hf_hub_id)
             if config.hf_hub_id
             else f"timm publishes no weights for it under {config.url or 'any address'}"
         )
         raise download_failed(
             whose,
-            _first_line(error),
+            first_line(error),
             f'{where}, or name a local file in models.toml: ["{whose}"] weights = "FILE"',
         ) from error
 
@@ -253,24 +248,6 @@ def _cached_file(config: Any) -> Path | None:
         if isinstance(found, str):
             return Path(found)
     return None
-
-
-def _require_hub() -> None:
-    """Raise `OSError` at once where the hub cannot be reached: its client tries for a minute."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return
-    try:
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_PATIENCE_S).close()
-    except HTTPError as answer:  # it is there
-        answer.close()
-
-
-def _first_line(error: Exception) -> Exception:
-    """Return the error, or where it says much its first sentence."""
-    words = str(error).strip().splitlines()
-    return error if len(words) < 2 else OSError(words[0])
 
 
 def _head_names(config: Any) -> tuple[str, ...]:
@@ -309,11 +286,3 @@ def _imagenet_names(timm: Any, num_classes: int) -> tuple[str, ...]:
     info = timm.data.ImageNetInfo(subset)
     lemmas = [info.index_to_description(index, detailed=False) for index in range(num_classes)]
     return tuple(lemma.split(",")[0].strip() for lemma in lemmas)
-
-
-def _hub_cache() -> Path:
-    """Return Hugging Face's cache, by its own variables."""
-    home = os.environ.get("HF_HOME") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"
-    )
-    return Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()

@@ -206,7 +206,7 @@ def _preprocessing(weights: Any, entry: Entry | None) -> Preprocessing:
         preprocessing = Preprocessing(**(values | given))
     except InputError as error:
         raise ModelError(f"models.toml, '{entry and entry.name}': {error}") from error
-    if preprocessing.resize_px is not None:
+    if preprocessing.resize_px is not None or preprocessing.fit != "crop":
         return preprocessing
     # another size keeps the published share of the picture
     short_px = round(resize_px * min(preprocessing.size) / crop_px)

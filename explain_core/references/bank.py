@@ -95,6 +95,14 @@ class Bank:
         """Return the number of pictures."""
         return len(self.features)
 
+    def with_classes(self, model_classes: tuple[str, ...]) -> Bank:
+        """Return a bank on disk with its pictures labelled for other classes of the same network.
+
+        Where its own classes are not among them, it is as for a network without classes.
+        """
+        assert self.files is not None
+        return _bank_of(self.files, model_classes)
+
     def counts(self) -> Array:
         """Return (C,): the pictures of each class."""
         return self._counts
@@ -419,8 +427,13 @@ def open_bank(path: Path | str) -> Bank:
         BankError: the folder is no bank, or a damaged one; the message names the file.
     """
     files = open_files(Path(path))
+    return _bank_of(files, files.manifest.model_classes)
+
+
+def _bank_of(files: BankFiles, model_classes: tuple[str, ...]) -> Bank:
+    """Return the bank in some files, aligned with a model's classes if its own are among them."""
     manifest = files.manifest
-    mapped = class_map(manifest.classes, manifest.model_classes)
+    mapped = class_map(manifest.classes, model_classes)
     labels = files.labels
     if mapped is not None and mapped != tuple(range(len(mapped))):
         labels = np.append(np.array(mapped, np.int32), np.int32(-1))[labels]
@@ -432,7 +445,7 @@ def open_bank(path: Path | str) -> Bank:
         fingerprint=manifest.fingerprint,
         pooling=manifest.pooling,
         ids=files.ids,
-        classes=manifest.classes if mapped is None else manifest.model_classes,
+        classes=manifest.classes if mapped is None else model_classes,
         is_aligned=mapped is not None,
         model=manifest.model,
         preprocessing=manifest.preprocessing,

@@ -65,6 +65,7 @@ DATA_FILES = (
 GROWING_FILES = (*DATA_FILES, DIGESTS)
 
 _CHUNK_BYTES = 2**24
+_LATER_FIELDS = {"halves"}  # of preprocessing; older banks were made with its default
 _POOLINGS = ("mean", "class-token", "both")
 _RESTORE = "restore the folder from a copy, or build the bank again"
 
@@ -197,7 +198,7 @@ def _strings(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _as_manifest(content: Mapping[str, Any]) -> Manifest:
     known = {field.name for field in fields(Preprocessing)}
     preprocessing = _checked(content, "preprocessing", dict)
-    if set(preprocessing) != known:
+    if not known - _LATER_FIELDS <= set(preprocessing) <= known:
         raise ValueError(f"preprocessing should have the fields {sorted(known)}")
     pooling = _checked(content, "pooling", str)
     if pooling not in _POOLINGS:

@@ -43,10 +43,13 @@ def banks_of(model: Model) -> tuple[Bank, ...]:
     """Return the banks whose features this model would give, the best first.
 
     Weights and preprocessing must be the model's. Banks of the model's own classes come before
-    others, and otherwise the bundled ones, in their order, before the operator's.
+    others, and otherwise the bundled ones, in their order, before the operator's. Where the model's
+    classes were put on after loading, a bank's classes are looked up among those.
     """
     banks = (_opened(name) for name in _bank_folders())
     fitting = [bank for bank in banks if isinstance(bank, Bank) and _misfit(bank, model) is None]
+    if model.head:
+        fitting = [_with_classes(bank, model.classes) for bank in fitting]
     return tuple(sorted(fitting, key=lambda bank: not bank.is_aligned))
 
 
@@ -59,6 +62,13 @@ def bank_of(model: Model) -> Bank | None:
         if bank.is_aligned or not model.has_head:
             return bank
     return None
+
+
+def require_bank_fits(bank: Bank, model: Model) -> None:
+    """Raise `BankError` where a bank's features are not what a model would give."""
+    reason = _misfit(bank, model)
+    if reason is not None:
+        raise BankError(reason)
 
 
 def refused_banks(model: Model) -> tuple[tuple[str, str], ...]:
@@ -205,3 +215,8 @@ def _state_of(path: Path) -> tuple[int, ...]:
 @lru_cache(maxsize=_MAX_OPEN)
 def _open(folder: Path, _state: tuple[int, ...]) -> Bank:
     return open_bank(folder)
+
+
+@lru_cache(maxsize=_MAX_OPEN)
+def _with_classes(bank: Bank, classes: tuple[str, ...]) -> Bank:
+    return bank.with_classes(classes)

@@ -54,7 +54,7 @@ METHOD_BASES = frozenset(
     {
         *("method", "settings", "evidence", "derivatives", "masking", "sampling"),
         *("modifications", "guided_relu"),
-        *("store", "rendering", "cam", "table"),
+        *("store", "rendering", "cam", "table", "preparing"),
     }
 )
 
@@ -64,7 +64,7 @@ METHOD_TABLES = frozenset({"explain_core.methods", "explain_core.methods.table"}
 # Not loaded by `import explain_core`: dashboards, drawing, and all that is optional.
 NOT_LOADED = (
     *("streamlit", "plotly", "matplotlib"),
-    *("faiss", "pydicom", "timm", "huggingface_hub", "captum", "ray", "pyarrow"),
+    *("faiss", "pydicom", "timm", "open_clip", "huggingface_hub", "captum", "ray", "pyarrow"),
 )
 
 PICKLES = frozenset({"pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"})

@@ -36,7 +36,7 @@ PARAMETERS = [
     for parameter in method.parameters
 ]
 NUMBERS = [each for each in PARAMETERS if not isinstance(each.values[0].default, bool | str)]
-QUICK = {"num_samples": 4, "num_steps": 3, "num_masks": 6, "num_updates": 3}
+QUICK = {"num_samples": 4, "num_steps": 3, "num_masks": 6, "num_updates": 3, "top_channels": 0}
 
 
 def quick(method):
@@ -561,6 +561,19 @@ def test_cancelling_leaves_nothing_on_the_model(image, name):
         assert not left.training
     assert all(each.grad is None for each in model.network.parameters())
     np.testing.assert_array_equal(model.predict(image), other.predict(image))
+
+
+@pytest.mark.parametrize("name", [n for n in CAMS if METHODS[n].needs_class])
+def test_method_on_class_gradients_says_that_it_needs_them(name):
+    assert METHODS[name].needs_gradient == "layer"
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if METHODS[n].counted_by])
+def test_steps_are_counted_by_a_prepare_parameter(model, name):
+    counted_by = METHODS[name].counted_by
+    assert counted_by in {p.name for p in METHODS[name].parameters_of("prepare")}
+    costs = [cost_of(model, name, **guided(name), **{counted_by: n}).total for n in (3, 5)]
+    assert costs[1] - costs[0] == 2
 
 
 @pytest.mark.parametrize("name", GROWING)

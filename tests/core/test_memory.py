@@ -91,3 +91,30 @@ def test_bytes_are_those_of_the_arrays_inside(value, num_bytes):
     memory = BoundedMemory()
     memory.put("value", value)
     assert memory.num_bytes == num_bytes
+
+
+def test_what_is_kept_is_counted_once_however_much_comes_after():
+    """Counting all that is kept at every put would make the whole quadratic."""
+    counted = []
+
+    class Counted(dict):
+        def values(self):
+            counted.append(self["name"])
+            return super().values()
+
+    memory = BoundedMemory(max_bytes=1000)
+    for name in "abc":
+        memory.put(name, Counted(name=name, array=np.zeros(2)))
+    assert (counted, memory.num_bytes) == (["a", "b", "c"], 48)
+
+
+def test_bytes_are_the_sum_of_what_is_kept_after_drops_and_replacements():
+    memory = BoundedMemory(max_bytes=100 * 8)
+    rng, sizes = np.random.default_rng(0), {}
+    for _ in range(300):
+        key, length = int(rng.integers(8)), int(rng.integers(40))
+        memory.put(key, np.zeros(length))
+        sizes[key] = 8 * length
+        sizes = {name: size for name, size in sizes.items() if memory.get(name) is not None}
+        memory.get(key)
+        assert memory.num_bytes == sum(sizes.values()) <= 800

@@ -8,7 +8,7 @@ import torch
 
 import explain_core as xc
 from explain_core.errors import BankError, NumericsError
-from explain_core.methods import explaining
+from explain_core.methods import preparing
 from explain_core.methods.diffcam import spectral_parts
 from explain_core.methods.rendering import render_spectral
 from explain_core.methods.store import EvidenceStore
@@ -396,7 +396,7 @@ def test_of_several_banks_the_layers_own_is_taken(digits, digit, monkeypatch):
         ids=np.arange(20, dtype=np.uint64),
         layer=layer.name,
     )
-    monkeypatch.setattr(explaining, "banks_of", lambda model: (bank, other))
+    monkeypatch.setattr(preparing, "banks_of", lambda model: (bank, other))
     basis = xc.prepare(digits, digit, method="diffcam", target=3, layer=layer.name)
     assert basis.provenance.contrast.reference_set == "other/all-but-3"
 
@@ -404,7 +404,7 @@ def test_of_several_banks_the_layers_own_is_taken(digits, digit, monkeypatch):
 def test_banks_of_other_classes_are_not_looked_up(digits, digit, monkeypatch):
     """Their labels count other classes: the model's index 3 names none of them."""
     foreign = replace(banks_of(digits)[0], is_aligned=False)
-    monkeypatch.setattr(explaining, "banks_of", lambda model: (foreign,))
+    monkeypatch.setattr(preparing, "banks_of", lambda model: (foreign,))
     with pytest.raises(BankError, match="'digits' has no reference bank; pass a reference set"):
         xc.prepare(digits, digit, method="diffcam", target=3)
 

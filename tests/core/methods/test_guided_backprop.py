@@ -88,6 +88,34 @@ def test_every_way_to_call_relu_is_guided(way):
     np.testing.assert_array_equal(gradient(WAYS[way]), gradient(nn.ReLU()))
 
 
+SIX_WAYS = {
+    "module": nn.ReLU6(),
+    "in-place-module": nn.ReLU6(inplace=True),
+    "function": functional.relu6,
+    "hardtanh": lambda x: functional.hardtanh(x, 0, 6),
+}
+
+
+@pytest.mark.parametrize("way", SIX_WAYS)
+def test_every_way_to_call_relu6_is_guided(way):
+    """Between its bounds it is a ReLU; beyond the upper one nothing passes."""
+    x = torch.tensor([-1.0, 0.5, 3.0, 7.0], requires_grad=True)
+    coming_back = torch.tensor([1.0, 2.0, -1.0, 1.0])
+    with GuidedRelus() as relus:
+        output = SIX_WAYS[way](x.clone())
+        (gradient,) = torch.autograd.grad(output, x, coming_back)
+    assert output.tolist() == [0.0, 0.5, 3.0, 6.0]
+    assert gradient.tolist() == [0.0, 2.0, 0.0, 0.0]
+    assert relus.num_seen == 1
+
+
+def test_other_bounds_are_no_relu():
+    x = torch.tensor([0.5], requires_grad=True)
+    with GuidedRelus() as relus:
+        (gradient,) = torch.autograd.grad(functional.hardtanh(x), x, torch.tensor([-1.0]))
+    assert (gradient.tolist(), relus.num_seen) == ([-1.0], 0)
+
+
 def test_it_differs_from_the_plain_gradient():
     model = wrap(TinyNet())
     plain = xc.explain(model, picture(), method="vanilla-gradient", target=0)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import explain_core as xc
+from explain_core.methods.evidence import input_gradients
 from explain_core.methods.modifications import baseline_input
 from explain_core.methods.sampling import guided_step, sample_guided_path
 from tests.oracles import paths
@@ -53,6 +54,26 @@ def test_single_precision_changes_little():
     fine = explained(network_of(), picture()).values
     assert_same_map(rough, fine, tolerance=0.02)
     assert np.corrcoef(rough.ravel(), fine.ravel())[0, 1] > 0.9999
+
+
+def test_it_is_the_choice_of_pixels_that_single_precision_changes():
+    """Rounded gradients, summed along the path that exact ones choose, give the exact map."""
+    rough, fine = wrap(TinyNet(is_smooth=True)), wrap(network_of())
+    x = fine.preprocess(picture())
+    start = baseline_input(fine, x, "black")
+    begin, end = start[0].numpy(), x[0].numpy()
+    point, sums = begin, {model: np.zeros_like(begin) for model in (rough, fine)}
+    for step in range(NUM_STEPS):
+        gradients = {
+            model: input_gradients(model, torch.from_numpy(point)[None].to(model.dtype), 0)[0]
+            for model in sums
+        }
+        share = (step + 1) / NUM_STEPS
+        moved = guided_step(point, gradients[fine].numpy(), begin, end, share, 0.25, 0.02)
+        for model in sums:
+            sums[model] += gradients[model].double().numpy() * (moved - point)
+        point = moved
+    assert_same_map(*(np.abs(sums[model]).sum(axis=0) for model in (rough, fine)), tolerance=1e-6)
 
 
 @pytest.mark.parametrize("settings", [(0.25, 0.02), (0.1, 0.3), (0.25, 1.0)])

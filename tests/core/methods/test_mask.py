@@ -99,6 +99,17 @@ def test_an_empty_map_says_what_to_do():
     assert found.code == "nothing-deleted"
 
 
+@pytest.mark.parametrize(
+    ("perturbation", "is_now", "advice"),
+    [("blur", "become blurred", "be black"), ("black", "become black", "be blurred")],
+)
+def test_an_empty_map_says_what_deleted_parts_become(perturbation, is_now, advice):
+    basis = prepared(num_updates=30, l1=10.0, perturbation=perturbation)
+    (found,) = basis_cautions(basis, {})
+    assert is_now in found.text
+    assert f"Let deleted parts {advice}" in found.text
+
+
 # ---- parts ---------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from tests.oracles.nets import SIZE, TinyNet, picture, wrap
 
 NUM_MASKS = 9
 VALUES = {"num_masks": NUM_MASKS, "grid": 3, "keep": 0.4, "seed": 5}
+PAPER = VALUES | {"zero": NO_SCORE}
 
 
 @cache
@@ -40,7 +41,7 @@ def slow(num_channels=3, target=0, num=NUM_MASKS, grid=3, keep=0.4):
 
 def explain(model, **changes):
     image = picture(model.preprocessing.num_channels)
-    return xc.explain(model, image, method="rise", **({"target": 0} | VALUES | changes)).values
+    return xc.explain(model, image, method="rise", **({"target": 0} | PAPER | changes)).values
 
 
 @pytest.mark.parametrize("num_channels", [1, 3])
@@ -66,15 +67,20 @@ def test_map_is_divided_by_the_share_kept(keep):
     assert_same_map(explain(wrap(network_of()), keep=keep), slow(keep=keep)[0])
 
 
-def test_zero_can_be_the_mean_probability():
+def test_zero_is_the_mean_probability():
     model, image = wrap(network_of()), picture()
-    smap = xc.explain(model, image, method="rise", target=0, signed=True, zero=MEAN_SCORE, **VALUES)
+    smap = xc.explain(model, image, method="rise", target=0, signed=True, **VALUES)
     expected, mean = slow()
     assert_same_map(smap.values, expected - mean)
 
 
-def test_zero_is_no_probability_by_default():
-    assert perturbation.ZERO.default == NO_SCORE
+def test_both_zeros_rank_pixels_alike():
+    model, image = wrap(network_of()), picture()
+    maps = [
+        xc.prepare(model, image, method="rise", target=0, zero=zero, **VALUES).map
+        for zero in (MEAN_SCORE, NO_SCORE)
+    ]
+    assert np.ptp(maps[1] - maps[0]) < 1e-12
 
 
 # ---- masks ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from explain_core.datasets.strokes import three_and_eight
 from explain_core.images.reading import image_from_pixels
 from explain_core.methods import masking
 from explain_core.methods.evidence import Asked
+from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
 from tests.oracles import cams
 from tests.oracles.comparing import assert_same_map
@@ -140,7 +141,42 @@ def test_a_channel_that_is_the_same_everywhere_lets_nothing_through():
         network.stage2[1].weight[2], network.stage2[1].bias[2] = 0, 0.7
         network.stage2[1].weight[5], network.stage2[1].bias[5] = 0, -1
     basis = xc.prepare(wrap(network), image, method="score-cam", target=1)
-    np.testing.assert_allclose(basis.scores[0, [2, 5]], basis.baselines[0], atol=1e-6)
+    np.testing.assert_array_equal(basis.scores[0, [2, 5]], basis.baselines[[0, 0]])
+
+
+def silenced(*channels):
+    """Return a network whose `stage2` is zero in some channels."""
+    network = TinyNet()
+    with torch.no_grad():
+        for k in channels:
+            network.stage2[1].weight[k], network.stage2[1].bias[k] = 0, -1
+    return network
+
+
+@pytest.mark.parametrize(("method", "extra"), [("score-cam", 2), ("ablation-cam", 3)])
+def test_a_silent_channel_needs_no_pass(method, extra):
+    model = wrap(silenced(2, 5, 6))
+    with count_passes() as counter:
+        xc.prepare(model, picture(), method=method, target=1)
+    assert counter.passes == 5 + extra
+
+
+@pytest.mark.parametrize("method", ["score-cam", "ablation-cam"])
+def test_map_with_silent_channels_is_that_of_the_formula(method):
+    network, image = silenced(2, 5), picture()
+    slow = getattr(cams, method.replace("-", "_"))
+    low = slow(network, network_input(image), "stage2", 1)
+    smap = xc.explain(wrap(network), image, method=method, target=1)
+    assert_same_map(smap.values, shown(low))
+
+
+@pytest.mark.parametrize("method", ["score-cam", "ablation-cam"])
+def test_a_layer_that_is_silent_everywhere_gives_an_empty_map(method):
+    model = wrap(silenced(*range(8)))
+    shares = []
+    smap = xc.explain(model, picture(), method=method, target=1, progress=shares.append)
+    assert not smap.values.any()
+    assert shares[-1] == 1.0
 
 
 # ---- passes ------------------------------------------------------------------------------------
@@ -163,8 +199,6 @@ def test_both_methods_share_their_passes():
 
 @pytest.mark.parametrize("question", [{"target": 3}, {"references": (4, 0)}])
 def test_another_class_costs_no_pass(question):
-    from explain_core.methods.store import EvidenceStore
-
     model, image, store = wrap(TinyNet()), picture(), EvidenceStore()
     values = {"target": 1, "references": (2,)}
     xc.prepare_many(model, image, BOTH, store=store, **values)
@@ -252,6 +286,43 @@ def test_16_of_64_channels_agree_with_all_on_digits(method):
     assert np.median(found) >= 0.99
 
 
+# ---- growing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "extra"), [("score-cam", 2), ("ablation-cam", 3)])
+def test_more_channels_go_on_from_the_kept_ones(method, extra):
+    model, image, store = wrap(TinyNet()), picture(), EvidenceStore()
+    ran = []
+    for count in (3, 5, 0, 4):
+        with count_passes() as counter:
+            basis = xc.prepare_many(
+                model, image, [method], target=0, store=store, parameters={"top_channels": count}
+            )[method]
+        ran.append(counter.passes)
+        alone = xc.explain(model, image, method=method, target=0, top_channels=count)
+        assert_same_map(xc.render(basis).values, alone.values)
+    assert ran == [3 + extra, 2, 3, 0]
+
+
+@pytest.mark.parametrize("method", ["score-cam", "ablation-cam"])
+def test_progress_goes_on_from_the_kept_channels(method, monkeypatch):
+    monkeypatch.setattr(masking, "batch_size", lambda device, input_size: 1)
+    monkeypatch.setattr(masking, "_NUMBERS_PER_BATCH", 0)
+    model, image, store = wrap(TinyNet()), picture(), EvidenceStore()
+    shares = []
+    for count in (2, 4):
+        xc.prepare_many(
+            model,
+            image,
+            [method],
+            target=0,
+            store=store,
+            progress=shares.append,
+            parameters={"top_channels": count},
+        )
+    assert shares == [0.0, 0.5, 1.0, 0.5, 0.75, 1.0]
+
+
 # ---- evidence ----------------------------------------------------------------------------------
 
 
@@ -259,7 +330,7 @@ def test_16_of_64_channels_agree_with_all_on_digits(method):
 def test_evidence_holds_every_class(gather):
     model, image = wrap(TinyNet()), picture()
     found = gather(Asked(model, image, "stage2", 0, values={"top_channels": 0}))
-    assert found.masked.shape == (8, 5)
+    assert found.strongest(0)[1].shape == (8, 5)
     np.testing.assert_allclose(found.logits, model.predict(image), rtol=1e-6)
 
 
@@ -270,7 +341,7 @@ def test_ablated_logits_are_those_of_one_channel_after_the_other():
     )
     x = network_input(image)
     expected = [cams.logits_without(network, x, "stage2", k) for k in range(8)]
-    np.testing.assert_allclose(found.masked, expected, atol=1e-5)
+    np.testing.assert_allclose(found.strongest(0)[1], expected, atol=1e-5)
 
 
 class Dimming(TinyNet):

@@ -64,6 +64,7 @@ def test_every_key(folder: Path) -> None:
             "interpolation": "bicubic",
         },
         layer="features.16",
+        folder=folder,
     )
 
 
@@ -98,6 +99,7 @@ def test_weights_are_enough_for_a_published_name(folder: Path) -> None:
             classes=None,
             preprocessing={},
             layer=None,
+            folder=folder,
         )
     }
 
@@ -245,7 +247,7 @@ def test_the_example_without_its_marks_is_valid(folder: Path) -> None:
     code = [line.removeprefix("# ") for line in lines if line.startswith("# [") or " = " in line]
     (folder / "weights").mkdir()
     for line in code:
-        if line.startswith("weights = "):
+        if line.startswith(("weights = ", "probe = ")):
             (folder / line.split('"')[1]).write_bytes(b"")
     (folder / "models" / "ours").mkdir(parents=True)
     (folder / "models" / "ours" / "w.safetensors").write_bytes(b"")
@@ -259,10 +261,15 @@ def test_the_example_without_its_marks_is_valid(folder: Path) -> None:
         "moco",
         "wrens",
         "timm/vit_small_patch14_reg4_dinov2.lvd142m",
+        "clip",
         "chest",
         "pneumonia",
         "ours",
         "mine",
+        "hf/facebook/dinov2-small",
+        "skin",
+        "torchxrayvision/densenet121-res224-all",
+        "moco-birds",
     ]
     assert catalogue["ours"].architecture == "package.module:function"
     assert [catalogue[name].output for name in ("chest", "pneumonia")] == [

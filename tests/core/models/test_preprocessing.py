@@ -129,6 +129,7 @@ FITS: list[dict[str, Any]] = [
     {"fit": "crop", "resize_px": 72},
     {"fit": "letterbox"},
     {"fit": "stretch"},
+    {"fit": "stretch", "resize_px": 108},
 ]
 ORIGINALS = [(300, 420), (420, 300), (301, 301), (211, 640)]
 INPUT = (96, 128)
@@ -201,6 +202,31 @@ def test_a_crop_without_resize_covers_the_input(
     preprocessing = Preprocessing(size=size, mean=(0.0,), std=(1.0,))
     white = image_from_pixels(np.full(original, 255, np.uint8))
     assert to_pixels(preprocessing, white).min() == 1
+
+
+@pytest.mark.parametrize(("halves", "first"), [("round", 2), ("truncate", 1)])
+def test_where_the_centre_begins_between_two_pixels(halves: Any, first: int) -> None:
+    """Three columns to cut off."""
+    preprocessing = Preprocessing(size=(8, 8), resize_px=8, halves=halves)
+    assert geometry(preprocessing, (8, 11)).offset_px == (0.0, float(first))
+
+
+@pytest.mark.parametrize("halves", ["round", "truncate"])
+def test_a_border_lies_where_the_geometry_says(halves: Any) -> None:
+    preprocessing = Preprocessing(size=(9, 8), resize_px=6, halves=halves, border=0.0, **NO_MEAN)
+    pixels = to_pixels(preprocessing, image_from_pixels(np.full((6, 6, 3), 255, np.uint8)))
+    top, left = geometry(preprocessing, (6, 6)).offset_px
+    rows, columns = (pixels[0, 0].amax(dim=axis).nonzero()[0].item() for axis in (1, 0))
+    assert (rows, columns) == (-top, -left)
+
+
+def test_the_centre_of_a_stretched_picture_can_be_cut_out() -> None:
+    """As DeiT's image processor of transformers does."""
+    pixels = torch.tensor(photo(200, 300)).permute(2, 0, 1)
+    stretched = torchvision.transforms.v2.functional.resize(pixels, [80, 120], antialias=True)
+    preprocessing = Preprocessing(size=(64, 96), fit="stretch", resize_px=80, **NO_MEAN)
+    ours = to_pixels(preprocessing, image_from_pixels(photo(200, 300)))
+    np.testing.assert_array_equal(ours[0] * 255, stretched[:, 8:72, 12:108])
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "stretch"])
@@ -320,6 +346,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"fit": "squeeze"}, "fit must be crop, letterbox or stretch"),
     ({"interpolation": "nearest"}, "interpolation must be bilinear or bicubic"),
     ({"polarity": "dark"}, "polarity must be as-is or light-on-dark"),
+    ({"halves": "up"}, "halves must be round or truncate"),
 ]
 
 

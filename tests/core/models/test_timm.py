@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import explain_core as xc
 from explain_core.errors import ModelError
-from explain_core.models import timm_models
+from explain_core.models import hub
 from tests.core.models.checkpoints import assert_same_logits, list_model
 
 timm = pytest.importorskip("timm", reason="timm is not installed: pip install timm")
@@ -130,7 +130,7 @@ def unreachable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise AssertionError("asked Hugging Face, which tries again and again")
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(timm_models, "urlopen", refuse)
+    monkeypatch.setattr(hub, "urlopen", refuse)
     monkeypatch.setattr(timm.models._hub, "hf_hub_download", retry)
     return folder
 
@@ -153,8 +153,8 @@ def test_a_hub_that_answers_with_an_error_is_there(
         raise HTTPError("https://hub", 405, "not allowed", Message(), io.BytesIO())
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(timm_models, "urlopen", answer)
-    timm_models._require_hub()
+    monkeypatch.setattr(hub, "urlopen", answer)
+    hub.require_hub()
 
 
 def test_an_architecture_without_published_weights_says_so(folder: Path) -> None:

@@ -120,6 +120,13 @@ def test_manifest_that_lies_is_refused(folder, changes, told):
     assert told in str(error.value)
 
 
+def test_preprocessing_from_before_a_choice_was_given_has_its_default(folder):
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    older = {key: value for key, value in manifest["preprocessing"].items() if key != "halves"}
+    change_manifest(folder, preprocessing=older)
+    assert open_bank(folder).preprocessing.halves == "round"
+
+
 def test_preprocessing_that_cannot_be_is_refused(folder):
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     change_manifest(folder, preprocessing=manifest["preprocessing"] | {"fit": "squeeze"})
