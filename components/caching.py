@@ -12,10 +12,11 @@ import streamlit as st
 
 import explain_core as xc
 from explain_core.memory import BoundedMemory
-from explain_core.methods.cost import Speed, SpeedMeter
+from explain_core.methods.cost import Pace, SpeedMeter
 from explain_core.methods.stability import Kind, Stability, question_change, stability
 from explain_core.methods.store import EvidenceStore
 from explain_core.models.tap import count_passes
+from explain_core.models.text_classes import checked_texts, text_vectors, with_text_vectors
 from explain_core.references import banks
 from explain_core.references.bank import Bank
 from explain_core.references.judging import (
@@ -35,6 +36,9 @@ Value = TypeVar("Value")
 
 MAX_MODELS = 4
 MAX_PLANES = 8
+MAX_PROBES = 4
+MAX_TEXT_MODELS = 4
+MAX_TEXTS_BYTES = 2**22
 MAX_WHOLE = 20_000
 MAX_BANK_SETS_BYTES = 2**30
 
@@ -49,6 +53,8 @@ class SessionMemory:
         logits: predictions by picture.
         messages: what the viewer was sent.
         judgements: what was found out about reference sets.
+        texts: their vectors, by text side and text.
+        probes: fitted in this session, with the models that they make, by the model's name.
         passes: pictures that networks processed for this session.
     """
 
@@ -57,6 +63,8 @@ class SessionMemory:
     logits: BoundedMemory[Array] = field(default_factory=BoundedMemory)
     messages: BoundedMemory[bytes] = field(default_factory=BoundedMemory)
     judgements: BoundedMemory[Any] = field(default_factory=BoundedMemory)
+    texts: BoundedMemory[Array] = field(default_factory=lambda: BoundedMemory(MAX_TEXTS_BYTES))
+    probes: dict[str, tuple[xc.LinearProbe, xc.Model]] = field(default_factory=dict)
     passes: int = 0
 
 
@@ -75,6 +83,69 @@ def model_named(name: str) -> xc.Model:
 def unload(model: xc.Model) -> None:
     """Forget a loaded model for all sessions; it is loaded again when one asks for it."""
     model_named.clear(model.name)
+    _with_texts.clear()
+    probes = session_memory().probes
+    for name in [model.name, probed_name(model.name)]:
+        probes.pop(name, None)
+
+
+def probed_name(encoder: str) -> str:
+    """Return what the model of an encoder and its probe is called."""
+    return f"{encoder} + probe"
+
+
+def keep_probe(model: xc.Model, probe: xc.LinearProbe) -> None:
+    """Remember a model's probe for this session, in place of an earlier one; the last few count.
+
+    Raises:
+        ModelError: it does not fit the model.
+    """
+    probes, name = session_memory().probes, probed_name(model.name)
+    made = xc.with_probe(model, probe, name)
+    probes.pop(name, None)
+    probes[name] = probe, made
+    for oldest in list(probes)[:-MAX_PROBES]:
+        del probes[oldest]
+
+
+def kept_probe(model: xc.Model) -> xc.LinearProbe | None:
+    """Return the probe on a model that this session fitted, None without."""
+    kept = session_memory().probes.get(probed_name(model.name))
+    return kept[0] if kept is not None and kept[0].fingerprint == model.fingerprint else None
+
+
+def encoder_name(model: xc.Model) -> str:
+    """Return the name of what this session put a probe on, else the model's own."""
+    kept = session_memory().probes.get(model.name)
+    return model.name if kept is None else kept[0].encoder
+
+
+def probed_models() -> dict[str, xc.Model]:
+    """Return this session's models with a probe, by name."""
+    return {name: model for name, (_, model) in session_memory().probes.items()}
+
+
+def with_texts(model: xc.Model, texts: tuple[str, ...]) -> xc.Model:
+    """Return a model whose classes are texts, which are of this session alone.
+
+    Raises:
+        InputError: a text that the model cannot take.
+    """
+    return _with_texts((model.name, model.key, texts), model, texts)
+
+
+@st.cache_resource(scope="session", max_entries=MAX_TEXT_MODELS, show_spinner="Reading the texts …")
+def _with_texts(key: Hashable, _model: xc.Model, _texts: tuple[str, ...]) -> xc.Model:
+    names = checked_texts(_model, _texts)
+    vectors = [_text_vector(_model, name) for name in names]
+    return with_text_vectors(_model, names, np.stack(vectors))
+
+
+def _text_vector(model: xc.Model, text: str) -> Array:
+    memory, side = session_memory(), model.text_side
+    assert side is not None
+    key = (side.fingerprint, text)
+    return _kept(memory, memory.texts, key, lambda: text_vectors(model, [text])[0])
 
 
 @st.cache_data(ttl="1m", show_spinner=False)
@@ -85,7 +156,7 @@ def model_names() -> dict[str, bool]:
 
 def banks_of(model: xc.Model) -> tuple[Bank, ...]:
     """Return the reference banks made with a model's weights, shared by all sessions."""
-    return _banks((model.fingerprint, model.preprocessing), model)
+    return _banks(model.key, model)
 
 
 @st.cache_resource(max_entries=MAX_MODELS, ttl="1m", show_spinner=False)
@@ -123,7 +194,7 @@ def file_bytes(path: str) -> bytes:
 def logits_of(model: xc.Model, image: xc.Image) -> Array:
     """Return the logits (num_classes,) of a picture."""
     memory = session_memory()
-    key = (model.fingerprint, model.preprocessing, image.digest)
+    key = (model.key, image.digest)
     return _kept(memory, memory.logits, key, lambda: model.predict(image))
 
 
@@ -169,6 +240,60 @@ def basis_of(
     return _kept(memory, memory.bases, key, prepare)
 
 
+def grid_of(
+    model: xc.Model,
+    image: xc.Image,
+    method: str,
+    targets: tuple[int | None, ...],
+    *,
+    references: tuple[int, ...],
+    reference_sets: Mapping[int | None, xc.ReferenceSet],
+    layer: str,
+    parameters: Mapping[str, ParameterValue],
+    progress: Callable[[float], None] | None,
+) -> dict[int | None, Basis]:
+    """Return a method's basis for each class, running the network for what was never asked.
+
+    Args:
+        references: every class is compared with those of them that it is not itself.
+        progress: None returns only the ones that this session has asked for before.
+    """
+    memory = session_memory()
+    keys = {
+        target: basis_key(
+            model,
+            image,
+            method,
+            target=target,
+            references=tuple(each for each in references if each != target),
+            reference_set=reference_sets.get(target),
+            layer=layer,
+            parameters=parameters,
+        )
+        for target in targets
+    }
+    bases = {target: memory.bases.get(key) for target, key in keys.items()}
+    missing = [target for target, basis in bases.items() if basis is None]
+    if missing and progress is not None:
+        with counted_passes():
+            fresh = xc.prepare_grid(
+                model,
+                image,
+                [method],
+                missing,
+                references=references or None,
+                reference_sets=reference_sets,
+                layer=layer,
+                progress=progress,
+                parameters=_prepare_values(method, parameters),
+                store=memory.store,
+            )
+        for target in missing:
+            bases[target] = fresh[target, method]
+            memory.bases.put(keys[target], fresh[target, method])
+    return {target: basis for target, basis in bases.items() if basis is not None}
+
+
 def kept_basis(key: Hashable) -> Basis | None:
     """Return a basis by its `basis_key` where this session has asked for it before, else None."""
     return session_memory().bases.get(key)
@@ -188,8 +313,7 @@ def basis_key(
     """Return what tells a basis from others; references only where the method compares."""
     uses = xc.METHODS[method].compares_with
     return (
-        model.fingerprint,
-        model.preprocessing,
+        model.key,
         image.digest,
         method,
         target,
@@ -213,10 +337,13 @@ def _speed_meter() -> SpeedMeter:
     return SpeedMeter()
 
 
-def speed_of(model: xc.Model) -> Speed:
-    """Return how fast a model is on this machine, measured once for all sessions."""
+def pace_of(
+    model: xc.Model, method: str, layer: str, parameters: Mapping[str, ParameterValue]
+) -> Pace:
+    """Return how fast a method is on this machine, measured once for all sessions."""
+    values = _prepare_values(method, parameters)
     with counted_passes():
-        return _speed_meter().speed(model)
+        return _speed_meter().pace(xc.METHODS[method], model, layer, values)
 
 
 @st.cache_resource(show_spinner=False)
@@ -244,7 +371,7 @@ def all_but(bank: Bank, target: int) -> ReferenceSet:
 
 
 def _from_bank(bank: Bank, which: Hashable, make: Callable[[], ReferenceSet]) -> ReferenceSet:
-    key = (bank.name, bank.fingerprint, len(bank), which)
+    key = (bank.name, bank.fingerprint, len(bank), bank.classes, which)
     kept = _bank_sets().get(key)
     if kept is None:
         kept = make()
@@ -260,7 +387,7 @@ def alternative_to(references: ReferenceSet, bank: Bank | None) -> ReferenceSet 
     if bank is None or bank.layer != references.layer:
         return None
     rows = np.linspace(0, len(bank) - 1, min(len(bank), MAX_WHOLE)).astype(np.int64)
-    key = ("whole", bank.name, bank.fingerprint, len(bank))
+    key = ("whole", bank.name, bank.fingerprint, len(bank), bank.classes)
     whole: ReferenceSet = _judged(key, lambda: bank.rows(rows, bank.name))
     return whole if set(whole.ids.tolist()) != set(references.ids.tolist()) else None
 

@@ -20,7 +20,7 @@ _FIRST_SAMPLE = "three-almost-eight.png"
 
 def image_input(model: Model) -> Image | None:
     """Show the choice of sources and return the picture; None while there is none."""
-    folder = _SAMPLES / model.name
+    folder = _SAMPLES / caching.encoder_name(model)
     samples = _samples(folder)
     source = "Upload"
     if samples:

@@ -6,31 +6,37 @@ import streamlit as st
 
 from components import caching, state
 from components.notices import shown_errors
+from components.text_classes import text_classes
 from explain_core import Model, ModelError
 from explain_core.references.bank import Bank
 
 
 def model_picker() -> Model:
-    """Show the models and return the chosen one, loaded.
+    """Show the models and return the chosen one, loaded, with the texts that were typed for it.
 
     Raises:
         ModelError: it cannot be loaded, or is not among those on offer.
+        InputError: a text that it cannot take.
     """
     ready = {"digits": True}
     with shown_errors():
         ready = caching.model_names()
+    probed = caching.probed_models()
+    ready = {"digits": True} | dict.fromkeys(probed, True) | ready
     name = st.selectbox(
         "Model",
         list(ready),
         format_func=lambda each: each if ready[each] else f"{each} ↓",
         key=state.MODEL,
         persist_state="session",
-        help="Bundled, listed in models.toml, or from timm or torchvision. ↓: downloads its "
-        "weights first. Type to search.",
+        help="Bundled, listed in models.toml, or from timm, open_clip or torchvision. ↓: downloads "
+        "its weights first. Type to search.",
     )
     if name not in ready:  # only what the operator offers, whatever a browser sends
         raise ModelError(f"there is no model '{name}' on this dashboard; choose one of the list")
-    return caching.model_named(name)
+    if name in probed:
+        return probed[name]
+    return text_classes(caching.model_named(name))
 
 
 def bank_picker(model: Model) -> Bank | None:
@@ -63,7 +69,7 @@ def layer_picker(model: Model) -> str:
             f"{name} — {sizes[name].num_channels} maps of "
             f"{sizes[name].size[0]} × {sizes[name].size[1]}"
         ),
-        key=f"{state.LAYER}-{model.name}",
+        key=state.layer_key(model),
         persist_state="session",
         help="CAM methods and DiffCAM explain this layer. Later layers know more about classes, "
         "earlier ones more about places.",

@@ -32,6 +32,15 @@ def show_cautions(cautions: Sequence[Caution]) -> None:
         st.warning("  \n".join(texts), icon=":material/warning:")
 
 
+def reading_note(num_passes: int) -> None:
+    """Say how often networks ran, and what maps are not."""
+    st.caption(
+        f"Network passes in this session: {num_passes:,}. "
+        "Sliders add none: they only mix what is already there. Maps show what influenced this "
+        "model, not what is true of the picture: for research and teaching, not for diagnosis."
+    )
+
+
 def sentence(text: str) -> str:
     """Return the text with a capital letter, unless it begins with a name, and a full stop."""
     text = text.strip()

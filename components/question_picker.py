@@ -12,7 +12,7 @@ import streamlit as st
 from components import caching, state
 from components.reference_builder import Place
 from components.reference_picker import reference_picker
-from components.wording import minus, percent, short
+from components.wording import class_name, minus, percent
 from explain_core import BankError, Image, Model, ReferenceSet, similar_classes
 from explain_core.references.bank import MAX_COMPARED_CLASSES
 from explain_core.references.similar import SimilarBy, SimilarClass
@@ -33,8 +33,10 @@ _KIND_HELP = (
     "**How unlike?** What sets it apart from any set of pictures that you choose."
 )
 _BY: dict[SimilarBy, str] = {"weights": "similar weights", "logits": "nearest logit"}
+_BY_TEXTS: dict[SimilarBy, str] = {"weights": "similar texts", "logits": "nearest logit"}
 _BY_HELP = (
-    "**Similar weights:** cosine of the classifier's weight vectors, the same for every picture. "
+    "**Similar weights:** cosine of the classifier's weight vectors, the same for every picture; "
+    "with texts, of the texts' vectors. "
     "**Nearest logit:** the classes whose outputs for this picture are highest."
 )
 _NUM_SUGGESTED: dict[Kind, int] = {"why is": 3, "why not": 1}
@@ -97,14 +99,25 @@ def question_picker(place: Place, image: Image, logits: Array | None) -> Questio
     references = (
         () if kind == "what varies" else _reference_picker(model, image, logits, kind, target)
     )
+    return question_about(place, image, kind, target, references)
+
+
+def question_about(
+    place: Place, image: Image, kind: Kind, target: int, references: tuple[int, ...]
+) -> Question:
+    """Return the question of a kind about a class, with the pictures that the bank has for it.
+
+    Args:
+        kind: any but "how unlike", whose pictures a person chooses.
+    """
     pictures = _reference_set(place, image, kind, target, references)
     return Question(
         kind=kind,
         target=target,
         references=references,
         reference_set=pictures,
-        pictures=_pictures(model, kind, references, pictures),
-        text=_in_words(model, kind, target, references),
+        pictures=_pictures(place.model, kind, references, pictures),
+        text=_in_words(place.model, kind, target, references),
     )
 
 
@@ -138,7 +151,7 @@ def _reference_picker(
         by = st.segmented_control(
             "Suggest by",
             list(_BY),
-            format_func=_BY.__getitem__,
+            format_func=(_BY_TEXTS if model.has_texts else _BY).__getitem__,
             default="weights" if kind == "why is" else "logits",
             required=True,
             key=f"{state.SUGGEST_BY}-{kind}",
@@ -170,7 +183,7 @@ def _reference_picker(
 def _reasons(model: Model, suggested: Sequence[SimilarClass], chosen: Sequence[int]) -> str:
     """Return why the suggested ones among the chosen classes were suggested."""
     reasons = [
-        f"{short(model.classes[similar.index])} ({_score(similar)})"
+        f"{class_name(model, similar.index)} ({_score(model, similar)})"
         for similar in suggested
         if similar.index in chosen
     ]
@@ -181,9 +194,10 @@ def _reasons(model: Model, suggested: Sequence[SimilarClass], chosen: Sequence[i
     return " ".join(parts)
 
 
-def _score(similar: SimilarClass) -> str:
+def _score(model: Model, similar: SimilarClass) -> str:
     if similar.by == "weights":
-        return f"weight cosine {minus(f'{similar.score:.2f}')}, rank {similar.rank}"
+        what = "text" if model.has_texts else "weight"
+        return f"{what} cosine {minus(f'{similar.score:.2f}')}, rank {similar.rank}"
     return f"logit {minus(f'{similar.score:.1f}')}, rank {similar.rank}"
 
 
@@ -216,7 +230,7 @@ def _pictures(
     if kind == "what varies":
         return f"its own class ({count:,} pictures)"
     if kind == "why not":
-        names = ", ".join(short(model.classes[index]) for index in references)
+        names = ", ".join(class_name(model, index) for index in references)
         return f"{names} ({count:,} pictures)"
     if len(np.unique(pictures.labels)) == count:
         return f"the means of the {count:,} nearest classes"
@@ -224,11 +238,11 @@ def _pictures(
 
 
 def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]) -> str:
-    name = short(model.classes[target])
+    name = class_name(model, target)
     if kind == "what varies":
         return f"What sets this picture apart from other pictures of {name}?"
     if kind == "why is" or not references:
         return f"Why {name}?"
-    rivals = [short(model.classes[index]) for index in references]
+    rivals = [class_name(model, index) for index in references]
     listed = " or ".join([", ".join(rivals[:-1]), rivals[-1]] if len(rivals) > 1 else rivals)
     return f"Why {name} and not {listed}?"

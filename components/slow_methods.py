@@ -11,22 +11,50 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import streamlit as st
 
 from components import caching, state
 from components.notices import shown_errors
 from explain_core import METHODS, ExplainError, Image, Model, ReferenceSet
-from explain_core.methods.cost import passes
+from explain_core.methods.cost import coarse_values, passes
 from explain_core.methods.method import Passes
 from explain_core.types import Basis, ParameterValue
 
 SLOW_S = 3.0
 # So few pictures start without being timed: timing takes about as many.
 _UNTIMED = 32
-_COARSE = 10
 _NEEDS_MOST_FIRST = ("classes", "nothing", "pictures")
+
+
+class Task(Protocol):
+    """What can be offered, started and cancelled: one method's map, or what a grid lacks."""
+
+    @property
+    def title(self) -> str:
+        """Return what it is, as people read it."""
+
+    @property
+    def passes(self) -> Passes:
+        """Return the pictures that the network processes."""
+
+    @property
+    def seconds(self) -> float:
+        """Return about how long that takes."""
+
+    @property
+    def id(self) -> str:
+        """Return what tells it from others of the session, for widget keys."""
+
+    def coarse(self) -> Task | None:
+        """Return what shows a first coarse map; None where there is no such thing."""
+
+    def is_kept(self) -> bool:
+        """Return whether it is done."""
+
+    def run(self, progress: Callable[[float], None]) -> None:
+        """Do it, or the next part of it, telling the share of the whole that is done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +81,12 @@ class Wanted:
         return passes(METHODS[self.method], self.model, self.layer, self.parameters)
 
     @property
+    def seconds(self) -> float:
+        """Return about how long that takes."""
+        pace = caching.pace_of(self.model, self.method, self.layer, self.parameters)
+        return pace.seconds(self.passes)
+
+    @property
     def id(self) -> str:
         """Return what tells this question from others of the session, for widget keys."""
         return hashlib.sha256(repr(self._key).encode()).hexdigest()[:16]
@@ -61,17 +95,18 @@ class Wanted:
         """Return the basis, if this session has it."""
         return caching.kept_basis(self._key)
 
-    def prepare(self, progress: Callable[[float], None]) -> Basis:
-        """Return the basis, running the network where this session does not have it."""
-        return caching.basis_of(**self._arguments, progress=progress)
+    def is_kept(self) -> bool:
+        """Return whether this session has the basis."""
+        return self.kept() is not None
+
+    def run(self, progress: Callable[[float], None]) -> None:
+        """Run the network where this session does not have the basis."""
+        caching.basis_of(**self._arguments, progress=progress)
 
     def coarse(self) -> Wanted | None:
         """Return the question for the map of its first few passes; None where there is none."""
-        name = METHODS[self.method].grows_with
-        if not name or int(self.parameters[name]) < _COARSE:
-            return None
-        few = int(self.parameters[name]) // _COARSE
-        return replace(self, parameters=self.parameters | {name: few})
+        few = coarse_values(METHODS[self.method], self.model, self.layer, self.parameters)
+        return None if few is None else replace(self, parameters=few)
 
     @property
     def _key(self) -> Hashable:
@@ -109,13 +144,14 @@ def prepare_quick(all_wanted: Sequence[Wanted]) -> Prepared:
     started: list[Wanted] = []
     state.keep_started({wanted.id for wanted in all_wanted})
     place = st.container()
-    for wanted in sorted(all_wanted, key=_how_much_it_needs):
+    for wanted in sorted(all_wanted, key=lambda wanted: needs_most_first(wanted.method)):
         with shown_errors():
             basis = wanted.kept()
-            if basis is None and not _is_slow(wanted):
-                basis = _prepare(wanted, wanted)
+            if basis is None and not is_slow(wanted):
+                run_shown(wanted, wanted)
+                basis = wanted.kept()
             elif basis is None and not state.is_started(wanted.id):
-                _offer(wanted)
+                offer(wanted)
             elif basis is None:
                 started.append(wanted)
                 basis, notes[wanted.method] = _so_far(wanted)
@@ -130,15 +166,15 @@ def prepare_quick(all_wanted: Sequence[Wanted]) -> Prepared:
     )
 
 
-def run_started(prepared: Prepared) -> None:
+def run_started(started: Sequence[Task], place: Any) -> None:
     """Run the next stage of what was started, then the page again; call it last on the page."""
-    for wanted in prepared.started:
-        coarse = wanted.coarse()
-        stage = wanted if coarse is None or coarse.kept() is not None else coarse
-        with prepared.place, shown_errors():
-            _prepare(stage, wanted, can_cancel=True)
+    for task in started:
+        coarse = task.coarse()
+        stage = task if coarse is None or coarse.is_kept() else coarse
+        with place, shown_errors():
+            run_shown(stage, task, can_cancel=True)
             st.rerun()
-        state.forget_started(wanted.id)  # it failed; the message stands
+        state.forget_started(task.id)  # it failed; the message stands
 
 
 def about(seconds: float) -> str:
@@ -150,31 +186,27 @@ def about(seconds: float) -> str:
     return f"{round(seconds / 3600)} h"
 
 
-def _how_much_it_needs(wanted: Wanted) -> int:
-    return _NEEDS_MOST_FIRST.index(METHODS[wanted.method].compares_with)
+def needs_most_first(method: str) -> int:
+    """Return where a method stands if those come first that need most of a pass."""
+    return _NEEDS_MOST_FIRST.index(METHODS[method].compares_with)
 
 
-def _is_slow(wanted: Wanted) -> bool:
-    return wanted.passes.total > _UNTIMED and _estimate(wanted) > SLOW_S
+def is_slow(task: Task) -> bool:
+    """Return whether something takes so long that it waits to be started."""
+    return task.passes.total > _UNTIMED and task.seconds > SLOW_S
 
 
-def _estimate(wanted: Wanted) -> float:
-    return caching.speed_of(wanted.model).seconds(wanted.passes)
-
-
-def _offer(wanted: Wanted) -> None:
-    """Say what a slow method costs, with a button that starts it."""
+def offer(task: Task) -> None:
+    """Say what something slow costs, with a button that starts it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Start {wanted.title}",
-            key=f"start-{wanted.id}",
+            f"Start {task.title}",
+            key=f"start-{task.id}",
             icon=":material/play_arrow:",
             on_click=state.start,
-            args=(wanted.id,),
+            args=(task.id,),
         )
-        st.markdown(
-            f"{wanted.title}: {wanted.passes.total:,} passes, about {about(_estimate(wanted))}"
-        )
+        st.markdown(f"{task.title}: {task.passes.total:,} passes, about {about(task.seconds)}")
 
 
 def _so_far(wanted: Wanted) -> tuple[Basis | None, str]:
@@ -187,10 +219,11 @@ def _so_far(wanted: Wanted) -> tuple[Basis | None, str]:
     )
 
 
-def _prepare(stage: Wanted, whole: Wanted, *, can_cancel: bool = False) -> Basis:
-    """Prepare a method, or the first stage of it, showing how far the whole is."""
+def run_shown(stage: Task, whole: Task, *, can_cancel: bool = False) -> None:
+    """Run something, or the first stage of it, showing how far the whole is."""
     line = st.empty()
-    share_of_whole = stage.passes.total / max(1, whole.passes.total)
+    total = whole.passes.total
+    share_of_whole = stage.passes.total / max(1, total)
     with line.container(horizontal=True, vertical_alignment="center"):
         if can_cancel:
             st.button(
@@ -203,17 +236,16 @@ def _prepare(stage: Wanted, whole: Wanted, *, can_cancel: bool = False) -> Basis
         bar = st.empty()
 
     def progress(share: float) -> None:
-        done = round(share * share_of_whole * whole.passes.total)
+        done = round(share * share_of_whole * total)
         bar.progress(
             min(1.0, share * share_of_whole),
-            text=f"{whole.title}: {done:,} of {whole.passes.total:,} passes",
+            text=f"{whole.title}: {done:,} of {total:,} passes",
         )
 
     try:
         with bar, st.spinner(f"{whole.title} …", show_time=True):
-            basis = stage.prepare(progress)
+            stage.run(progress)
     except ExplainError:
         line.empty()
         raise
     line.empty()
-    return basis

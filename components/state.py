@@ -6,7 +6,7 @@ switching pages. Keys that end in a digest begin afresh with every picture.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -29,7 +29,13 @@ REFERENCE_BANK = "reference-bank"
 MAKE_BY = "make-by"
 NUM_NEAREST = "num-nearest"
 JUDGE = "judge"
+SHOW_AS = "show-as"
+PRESETS = "presets"
+COMPARE = "compare"
+GAMMAS = "gammas"
+SECOND_MODEL = "second-model"
 LAM = "lam"
+TEXTS = "texts"
 
 MAX_SETS = 20
 
@@ -43,6 +49,7 @@ _WANTED_PAGE = "wanted-page"
 _LEFT_OUT = "left-out"
 _NOTED_LAM = "noted-lam"
 _STARTED = "started-methods"
+_PRESET_TAKEN = "preset-taken"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +88,18 @@ def want_page(page: str | None) -> None:
 
 def per_question(name: str, model: Model, image: Image, *parts: object) -> str:
     """Return a widget key that belongs to one model, one picture and whatever else is given."""
-    return "-".join([name, model.name, image.digest[:16], *(str(part) for part in parts)])
+    who = [model.name, model.head[:16]] if model.head else [model.name]
+    return "-".join([name, *who, image.digest[:16], *(str(part) for part in parts)])
+
+
+def layer_key(model: Model) -> str:
+    """Return the widget key of the layer; a model with texts explains others than its encoder."""
+    return f"{LAYER}-{model.name}" + ("-texts" if model.has_texts else "")
+
+
+def texts_key(model: Model) -> str:
+    """Return the widget key of the texts; models that come without any share them."""
+    return f"{TEXTS}-{model.name}" if model.has_head else TEXTS
 
 
 def parameter_key(name: str) -> str:
@@ -219,6 +237,19 @@ def noted_lam() -> float | None:
     """Return where the viewer's λ stood last; None where it was never shown."""
     lam: float | None = st.session_state.get(_NOTED_LAM)
     return lam
+
+
+def take_preset(menu: str, methods: str, presets: Mapping[str, Sequence[str]]) -> None:
+    """Put the methods of the preset that a menu was opened for in the place of those chosen."""
+    chosen = st.session_state[menu]
+    if chosen in presets:
+        st.session_state[methods] = list(presets[chosen])
+        st.session_state[_PRESET_TAKEN] = methods
+
+
+def is_preset_taken(methods: str) -> bool:
+    """Return, once, whether a preset has just been put there: Streamlit wants no default beside."""
+    return bool(st.session_state.pop(_PRESET_TAKEN, None) == methods)
 
 
 def start(wanted: str) -> None:

@@ -9,7 +9,7 @@ from components import caching
 from components.map_strip import StripMap, map_strip, strip_legend
 from components.question_picker import Question
 from components.reference_builder import Place
-from components.wording import short
+from components.wording import class_name
 from explain_core import Image, ReferenceSet, render
 from explain_core.references.bank import Bank
 from explain_core.types import Array
@@ -26,7 +26,7 @@ def show_varying(place: Place, question: Question, lam: float) -> None:
     references, target = question.reference_set, question.target
     if references is None or target is None or references.layer != place.layer:
         return
-    name = short(place.model.classes[target])
+    name = class_name(place.model, target)
     st.subheader(f"Which pictures of {name} are unlike the others?", anchor=False)
     source = _with_pictures(place, target)
     if source is None:

@@ -1,11 +1,20 @@
-"""Numbers as people read them."""
+"""Numbers, names and settings as people read them."""
 
 from __future__ import annotations
+
+from explain_core import Model
+from explain_core.types import Basis
 
 
 def minus(text: str) -> str:
     """Return a number's text with a true minus sign."""
     return text.replace("-", "−")
+
+
+def class_name(model: Model, index: int) -> str:
+    """Return what a class is called in a sentence: a text as it was typed, else the short name."""
+    name = model.classes[index]
+    return name if model.has_texts else short(name)
 
 
 def short(name: str) -> str:
@@ -25,3 +34,26 @@ def percent(probability: float) -> str:
     if 0.9995 <= probability < 1:
         return "> 99.9 %"
     return f"{probability:.1%}".replace("%", " %")
+
+
+def took_effect(basis: Basis) -> str:
+    """Return what took effect besides the sliders, for a panel's foot."""
+    shown = dict(basis.provenance.parameters)
+    parts = []
+    if "weights" in shown:
+        parts.append(f"{shown['weights']} weights")
+    if shown.get("top_channels"):
+        parts.append(f"the {shown['top_channels']} strongest channels only: an approximation")
+    if shown.get("left_out"):
+        parts.append("the picture itself left out")
+    if "num_samples" in shown:
+        parts.append(f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}")
+    if "num_masks" in shown:
+        parts.append(f"{shown['num_masks']:,} masks of {shown['grid']} × {shown['grid']}")
+    if "num_updates" in shown:
+        parts.append(f"{shown['num_updates']:,} steps, deleted parts: {shown['perturbation']}")
+    if "seed" in shown:
+        parts.append(f"seed {shown['seed']}")
+    layer = basis.provenance.layer
+    parts.append("at the input" if layer == "input" else f"layer {layer}")
+    return " · ".join(parts)

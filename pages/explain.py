@@ -11,20 +11,22 @@ import numpy as np
 import streamlit as st
 
 from components import caching, state
+from components.compare import Compared, compare_classes, view_picker
+from components.compare_models import compare_models
 from components.image_input import image_input
-from components.map_viewer import Panel, Settings, show_maps
+from components.map_viewer import Panel, Settings, meaning, show_maps
 from components.method_picker import method_picker
 from components.model_picker import bank_picker, layer_picker, model_picker
-from components.notices import show_cautions, show_error, shown_errors
+from components.notices import reading_note, show_cautions, show_error, shown_errors
 from components.page import page_head
-from components.parameter_panel import parameter_widgets, parameters_of
+from components.parameter_panel import Values, parameter_widgets, parameters_of
 from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
 from components.reference_builder import Place
 from components.reference_judge import show_judgement, show_stability
 from components.slow_methods import Prepared, Wanted, prepare_quick, run_started
 from components.varying import show_varying
-from components.wording import percent, short
+from components.wording import class_name, percent, took_effect
 from explain_core import METHODS, ExplainError, Image, Model, render
 from explain_core.images.display import to_display
 from explain_core.methods.cautions import basis_cautions, question_cautions
@@ -78,11 +80,18 @@ def main() -> None:
     above, below = st.container(), st.container()
     with above:
         methods = _show_picture(asked)
-        prepared = _prepared(asked, methods)
+        parameters = _parameters(asked, methods)
+        view = view_picker(asked.model)
+    if methods and view != "maps":
+        compare = compare_classes if view == "classes" else compare_models
+        run_started(*compare(_compared(asked, methods, parameters), above, below))
+        return
+    with above:
+        prepared = _prepared(asked, methods, parameters)
     with below:
         if prepared.bases:
             _maps(asked, prepared)
-    run_started(prepared)
+    run_started(prepared.started, prepared.place)
 
 
 def _ask() -> Asked | None:
@@ -114,6 +123,8 @@ def _show_picture(asked: Asked) -> list[str]:
         if asked.logits is None:
             st.markdown("**A model without classes**")
             st.caption("It gives features only, so pictures are compared, not classes.")
+            if asked.model.text_side is not None:
+                st.caption("Type texts on the left, and they are its classes.")
         else:
             show_prediction(asked.model, asked.logits)
     with methods:
@@ -124,10 +135,26 @@ def _show_picture(asked: Asked) -> list[str]:
     return chosen
 
 
-def _prepared(asked: Asked, methods: Sequence[str]) -> Prepared:
-    """Show the methods' settings in the sidebar and return their bases, as far as they go."""
+def _parameters(asked: Asked, methods: Sequence[str]) -> Values:
+    """Show the methods' settings in the sidebar and return their values."""
     with asked.settings_place:
-        settings = parameter_widgets(parameters_of(methods, "prepare"))
+        return parameter_widgets(parameters_of(methods, "prepare"))
+
+
+def _compared(asked: Asked, methods: Sequence[str], parameters: Values) -> Compared:
+    return Compared(
+        place=asked.place,
+        image=asked.image,
+        logits=asked.logits,
+        question=asked.question,
+        methods=methods,
+        parameters=parameters,
+        source=_source(asked),
+    )
+
+
+def _prepared(asked: Asked, methods: Sequence[str], parameters: Values) -> Prepared:
+    """Return the methods' bases, as far as they go."""
     return prepare_quick(
         [
             Wanted(
@@ -139,7 +166,7 @@ def _prepared(asked: Asked, methods: Sequence[str]) -> Prepared:
                 reference_set=asked.question.reference_set,
                 layer=asked.layer,
                 parameters={
-                    parameter.name: settings[parameter.name]
+                    parameter.name: parameters[parameter.name]
                     for parameter in METHODS[method].parameters_of("prepare")
                 },
             )
@@ -182,11 +209,7 @@ def _maps(asked: Asked, prepared: Prepared) -> None:
         _judge(asked, lam)
     if asked.question.kind == "what varies":
         show_varying(asked.place, asked.question, lam)
-    st.caption(
-        f"Network passes in this session: {caching.session_memory().passes}. "
-        "Sliders add none: they only mix what is already there. Maps show what influenced this "
-        "model, not what is true of the picture: for research and teaching, not for diagnosis."
-    )
+    reading_note(caching.session_memory().passes)
 
 
 def _judge(asked: Asked, lam: float) -> None:
@@ -217,7 +240,7 @@ def _panel(asked: Asked, method: str, basis: Basis, note: str) -> Panel:
     question = asked.question
     target = "this picture"
     if question.target is not None and question.kind != "how unlike":
-        target = short(asked.model.classes[question.target])
+        target = class_name(asked.model, question.target)
     subtitle = {
         "nothing": f"for {_target(asked)}, no comparison",
         "classes": f"{target} against {_names(asked)}",
@@ -225,18 +248,14 @@ def _panel(asked: Asked, method: str, basis: Basis, note: str) -> Panel:
     }[about.compares_with]
     if about.is_control:
         subtitle = "knows nothing of the model"
-    is_of_pictures = about.compares_with == "pictures"
     return Panel(
         name=method,
         title=about.title,
         basis=basis,
         subtitle=subtitle,
         reversed_subtitle=f"{_names(asked)} against {target}",
-        foot=" · ".join(filter(None, [note, _in_words(basis)])),
-        meaning={
-            "unsigned": ("none", "most"),
-            "signed": ("has less", "has more") if is_of_pictures else ("against", "for"),
-        },
+        foot=" · ".join(filter(None, [note, took_effect(basis)])),
+        meaning=meaning(method),
     )
 
 
@@ -276,7 +295,7 @@ def _downloads(asked: Asked, panels: Sequence[Panel], settings: Settings) -> Non
 
 
 def _names(asked: Asked) -> str:
-    return ", ".join(short(asked.model.classes[index]) for index in asked.question.references)
+    return ", ".join(class_name(asked.model, index) for index in asked.question.references)
 
 
 def _source(asked: Asked) -> str:
@@ -289,30 +308,7 @@ def _source(asked: Asked) -> str:
 
 def _target(asked: Asked) -> str:
     target = asked.question.target
-    return "this picture" if target is None else short(asked.model.classes[target])
-
-
-def _in_words(basis: Basis) -> str:
-    """Return what took effect besides the sliders, for a panel's foot."""
-    shown = dict(basis.provenance.parameters)
-    parts = []
-    if "weights" in shown:
-        parts.append(f"{shown['weights']} weights")
-    if shown.get("top_channels"):
-        parts.append(f"the {shown['top_channels']} strongest channels only: an approximation")
-    if shown.get("left_out"):
-        parts.append("the picture itself left out")
-    if "num_samples" in shown:
-        parts.append(f"n = {shown['num_samples']}, σ = {shown['spread']:.2f}")
-    if "num_masks" in shown:
-        parts.append(f"{shown['num_masks']:,} masks of {shown['grid']} × {shown['grid']}")
-    if "num_updates" in shown:
-        parts.append(f"{shown['num_updates']:,} steps, deleted parts: {shown['perturbation']}")
-    if "seed" in shown:
-        parts.append(f"seed {shown['seed']}")
-    layer = basis.provenance.layer
-    parts.append("at the input" if layer == "input" else f"layer {layer}")
-    return " · ".join(parts)
+    return "this picture" if target is None else class_name(asked.model, target)
 
 
 main()

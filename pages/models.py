@@ -8,6 +8,7 @@ import streamlit as st
 
 from components import caching
 from components.image_input import image_input
+from components.linear_probe import linear_probe
 from components.map_strip import StripMap, map_strip, strip_legend
 from components.model_picker import model_picker
 from components.notices import shown_errors
@@ -25,6 +26,7 @@ _OUTPUTS = {
     "none": "features only",
 }
 _NUM_NEAREST = 10
+_NEAREST_PX = 560
 _MAX_CURVE_CLASSES = 5000  # the curve compares each with each
 _ADDING = """
 List your own weights in `models.toml`, beside `app.py` (or wherever `WHYNOT_MODELS` points):
@@ -38,10 +40,12 @@ mean = [0.485, 0.456, 0.406]
 std = [0.229, 0.224, 0.225]
 ```
 
-`architecture` is `torchvision/…`, `timm/…` (once `pip install timm` is done), or
+`architecture` is `torchvision/…`, `timm/…` (once `pip install timm` is done),
+`open_clip/…` (`pip install open_clip_torch`: pictures against texts), or
 `package.module:function` of your own. `output` says what the logits mean: `softmax`, `sigmoid`
 (several labels), `single-logit` (yes or no) or `none` (an encoder). `folder = "…"` alone names a
-folder with `model.toml` and safetensors weights.
+folder with `model.toml` and safetensors weights. `encoder = "…"` with `probe = "…"` puts a linear
+probe on a model that goes by that name.
 
 Weights are safetensors, or a plain `state_dict` saved by PyTorch. Pickled code is refused.
 """
@@ -74,8 +78,12 @@ def main() -> None:
             _show_previews(model, image)
         with shown_errors():
             _show_nearest(model)
+    probe = st.container()
     with st.expander("Add a model", expanded=model is None):
         st.markdown(_ADDING)
+    if model is not None:
+        with probe, shown_errors():
+            linear_probe(model)
 
 
 def _show_card(model: Model) -> None:
@@ -201,6 +209,7 @@ def _show_nearest(model: Model) -> None:
         range(model.num_classes),
         format_func=model.classes.__getitem__,
         key=f"nearest-to-{model.name}",
+        width=_NEAREST_PX,
         help="Type to search by name.",
     )
     nearest = similar_classes(model, target, logits=np.empty(0), count=_NUM_NEAREST)
@@ -210,6 +219,7 @@ def _show_nearest(model: Model) -> None:
             for each in nearest
         ],
         hide_index=True,
+        width=_NEAREST_PX,
         column_config={"Cosine": st.column_config.NumberColumn(format="%.3f")},
     )
 

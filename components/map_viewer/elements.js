@@ -63,6 +63,12 @@ export function slide({ min, max, step, is_log: isLog, unit }) {
   };
 }
 
+/** What a parameter is set to, for reading. */
+export function inWords(parameter, value) {
+  if (parameter.is_switch) return parameter.label.toLowerCase();
+  return parameter.choices?.length ? value : `${parameter.label.split(" ")[0]} = ${slide(parameter).toText(value)}`;
+}
+
 function scientific(value) {
   const [mantissa, exponent] = value.toExponential(1).split("e");
   const raised = [...exponent.replace("+", "")].map((each) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(each)]).join("");

@@ -15,7 +15,7 @@ import io
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -50,21 +50,32 @@ class Message:
 
     described: list[dict[str, Any]] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
+    known: dict[Hashable, int] = field(default_factory=dict)
+    num_bytes: int = 0
 
     def add(self, array: Array, **more: Any) -> int:
-        """Add an array as it is, with what else describes it; return its index."""
+        """Add an array as it is, with what else describes it; return its index.
+
+        One that is there already is not added again: maps of one layer share its activations.
+        """
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        chunk = array.tobytes()
+        key = (array.dtype.str, array.shape, *more.items(), chunk)
+        if key in self.known:
+            return self.known[key]
+        self.known[key] = len(self.described)
         self.described.append(
             {
                 "type": array.dtype.str[1:],
                 "shape": array.shape,
-                "offset": sum(len(chunk) for chunk in self.chunks),
+                "offset": self.num_bytes,
                 "num_bytes": array.nbytes,
                 **more,
             }
         )
-        self.chunks.append(array.tobytes())
-        return len(self.described) - 1
+        self.chunks.append(chunk)
+        self.num_bytes += len(chunk)
+        return self.known[key]
 
     def add_quantised(self, array: Array, num_axes: int = 1) -> int:
         """Add an array as 16-bit steps per slice of its first axes; return its index."""
@@ -103,26 +114,34 @@ def pack(
     viewer: str,
     question: str,
     source: str,
+    grid: Mapping[str, Any] | None = None,
+    look: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the message for the viewer.
 
     Args:
-        panels: what is said about each map: name, title, subtitle, foot, meaning.
+        panels: what is said about each map: name, title, subtitle, foot, meaning; in a table also
+            its place and the values that stay fixed.
         bases: one per panel.
         image: the picture.
         seen: (H, W) or (H, W, 3) uint8, the network's own input as a person would see it.
         parameters: those that sliders drive.
         viewer: under which the page remembers what was set.
         question, source: shown in exports.
+        grid: the headings of a table's rows and columns; None shows panels.
+        look: how maps are drawn at first, where that differs from the viewer's own.
     """
     message = Message()
+    geometry = bases[0].geometry
     header = {
         "viewer": viewer,
         "question": question,
         "source": source,
         "picture": _picture(message, image),
         "input": {"file": message.add(_encoded(seen)), "size": seen.shape[:2]},
-        "geometry": _geometry(bases[0].geometry),
+        "grid": grid,
+        "look": dict(look or {}),
+        "geometry": _geometry(geometry),
         "parameters": [_parameter(parameter) for parameter in parameters],
         "colours": {
             name: message.add(colours.lookup_table(name))
@@ -131,7 +150,12 @@ def pack(
         "labels": {name: colours.label(name) for name in colours.SEQUENTIAL},
         "diverging": colours.DIVERGING,
         "panels": [
-            {**panel, **_basis(message, basis)} for panel, basis in zip(panels, bases, strict=True)
+            {
+                **panel,
+                **_basis(message, basis),
+                **({} if basis.geometry == geometry else {"geometry": _geometry(basis.geometry)}),
+            }
+            for panel, basis in zip(panels, bases, strict=True)
         ],
     }
     return message.packed(header)

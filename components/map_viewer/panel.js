@@ -1,6 +1,6 @@
 // One map over the picture, with its head, legend, read-out and tools.
 
-import { gradient, make, number, slide, spread, svg } from "./elements.js";
+import { gradient, inWords, make, number, spread, svg } from "./elements.js";
 import { save, sheet } from "./export.js";
 import { watch } from "./pointers.js";
 import { basisSize, contour, paint, peak, renderMap, topBound, upsample, valueAt } from "./render.js";
@@ -10,7 +10,6 @@ export const CONTOUR_LEVELS = {
   "25,50,75": "at 25, 50, 75 %",
   "10,20,30,40,50,60,70,80,90": "every 10 %",
 };
-const LEAST_OVERLAY_PX = 224;
 const POINT_HINT = "Point at the map to read it.";
 
 export class Panel {
@@ -40,6 +39,16 @@ export class Panel {
     const head = make("figcaption", {});
     this.subtitle = make("span", { className: "subtitle", textContent: subtitle });
     head.append(make("strong", { textContent: title }), this.subtitle);
+    this.buildStage();
+    this.legend = make("div", { className: "legend" });
+    this.foot = make("p", { className: "foot" });
+    this.ownControls = make("div", { className: "own" });
+    this.element.append(head, this.stage, this.readout, this.legend, this.foot, this.ownControls, this.tools());
+    if (this.own) this.buildOwn();
+  }
+
+  /** The picture with the map over it, and what is read off it. */
+  buildStage() {
     this.stage = make("div", { className: "stage", tabIndex: 0 });
     this.stage.setAttribute("role", "img");
     this.world = make("div", { className: "world" });
@@ -50,12 +59,7 @@ export class Panel {
     this.world.append(this.picture, this.overlay, this.lines, this.cross);
     this.stage.append(this.world);
     this.readout = make("output", { className: "readout", textContent: POINT_HINT });
-    this.legend = make("div", { className: "legend" });
-    this.foot = make("p", { className: "foot" });
-    this.ownControls = make("div", { className: "own" });
-    this.element.append(head, this.stage, this.readout, this.legend, this.foot, this.ownControls, this.tools());
     watch(this.stage, this.viewer);
-    if (this.own) this.buildOwn();
   }
 
   tools() {
@@ -94,6 +98,20 @@ export class Panel {
       this.viewer.repaint([this]);
     };
     this.ownControls.replaceChildren(...mine.map((each) => this.viewer.control(each, this.own, redraw)));
+  }
+
+  /** The fewest pixels that a map's shorter side is drawn with. */
+  get leastOverlayPx() {
+    return 224;
+  }
+
+  /** The most pixels that the picture's longer side is drawn with. */
+  get mostPicturePx() {
+    return Infinity;
+  }
+
+  get geometry() {
+    return this.about.geometry ?? this.viewer.header.geometry;
   }
 
   knows(parameter) {
@@ -146,7 +164,7 @@ export class Panel {
     const isSigned = this.isSigned;
     const high = this.high > 0 ? (shared ?? this.high) : 0;
     const name = isSigned ? this.viewer.header.diverging : look.colours;
-    const factor = Math.max(1, Math.ceil(LEAST_OVERLAY_PX / Math.min(...size)));
+    const factor = Math.max(1, Math.ceil(this.leastOverlayPx / Math.min(...size)));
     const [height, width] = size.map((side) => side * factor);
     const values = factor === 1 ? this.map : upsample(this.map, size, [height, width]);
     if (this.overlay.width !== width || this.overlay.height !== height) {
@@ -169,7 +187,7 @@ export class Panel {
 
   /** Lay an element over the part of the picture that the network looked at. */
   place(element) {
-    const { geometry } = this.viewer.header;
+    const { geometry } = this;
     const [height, width] = geometry.original_size;
     const [inputHeight, inputWidth] = geometry.input_size;
     let box = [0, 0, 1, 1];
@@ -216,29 +234,27 @@ export class Panel {
     const about = this.viewer.header.parameters.filter((each) => this.about.knows.includes(each.name));
     return about
       .filter((each) => !each.is_switch || this.values[each.name])
-      .map((each) => {
-        if (each.is_switch) return each.label.toLowerCase();
-        const value = this.values[each.name];
-        return each.choices?.length ? value : `${each.label.split(" ")[0]} = ${slide(each).toText(value)}`;
-      })
+      .map((each) => inWords(each, this.values[each.name]))
       .join(" · ");
   }
 
   paintPicture() {
-    const { base, header, isInputView } = this.viewer;
+    const { base, isInputView } = this.viewer;
     if (!base) return;
-    this.picture.width = base.width;
-    this.picture.height = base.height;
+    const scale = Math.min(1, this.mostPicturePx / Math.max(base.width, base.height));
+    this.picture.width = Math.round(base.width * scale);
+    this.picture.height = Math.round(base.height * scale);
     const context = this.picture.getContext("2d");
-    context.drawImage(base, 0, 0);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(base, 0, 0, this.picture.width, this.picture.height);
     if (!isInputView) {
-      const [height, width] = header.geometry.original_size;
-      const [top, left, bottom, right] = header.geometry.seen_box;
-      const x = base.width / width;
-      const y = base.height / height;
+      const [height, width] = this.geometry.original_size;
+      const [top, left, bottom, right] = this.geometry.seen_box;
+      const x = this.picture.width / width;
+      const y = this.picture.height / height;
       context.fillStyle = "rgb(0 0 0 / 65%)";
       context.beginPath();
-      context.rect(0, 0, base.width, base.height);
+      context.rect(0, 0, this.picture.width, this.picture.height);
       context.rect(left * x, top * y, (right - left) * x, (bottom - top) * y);
       context.fill("evenodd");
     }
@@ -250,14 +266,18 @@ export class Panel {
   point(x, y) {
     this.cross.style.left = `${x * 100}%`;
     this.cross.style.top = `${y * 100}%`;
-    const { geometry } = this.viewer.header;
+    const { geometry } = this;
     const size = this.viewer.isInputView ? geometry.input_size : geometry.original_size;
     const at = [y * size[0], x * size[1]];
     const inside = this.viewer.isInputView ? at : at.map((each, axis) => each * geometry.scale[axis] - geometry.offset_px[axis]);
     const isSeen = inside.every((each, axis) => each >= 0 && each <= geometry.input_size[axis]);
     const where = `x ${Math.floor(at[1])}, y ${Math.floor(at[0])}`;
     if (this.failure) return;
-    this.readout.textContent = isSeen ? `${where}: ${number(valueAt(this.map, this.about.size, ...inside))}` : `${where}: not looked at`;
+    this.tellValue(where, isSeen ? number(valueAt(this.map, this.about.size, ...inside)) : "not looked at");
+  }
+
+  tellValue(where, value) {
+    this.readout.textContent = `${where}: ${value}`;
   }
 
   unpoint() {

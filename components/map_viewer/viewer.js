@@ -2,6 +2,7 @@
 // the default export on every rerun of the page; the viewer is made once per mounted component and
 // takes new data only when they differ. Nothing is sent to the server before a control is released.
 
+import { Cell, tableLines, tableSheet, tellCommon } from "./cells.js";
 import { choice, colourTable, dropdown, make, number, slide } from "./elements.js";
 import { save, sheet } from "./export.js";
 import { CONTOUR_LEVELS, Panel } from "./panel.js";
@@ -24,6 +25,9 @@ const LOOK = {
   view: "Whole",
 };
 
+const SCALE_HELP = "Own: colours span each map's own range. Shared: the same colour is the same value in every map.";
+const PER_METHOD_HELP = " Per method: in all maps of one method.";
+
 export default function (component) {
   const root = component.parentElement.querySelector(".viewer");
   root.viewer ??= new Viewer(root);
@@ -40,6 +44,7 @@ class Viewer {
     this.note = root.querySelector(".note");
     this.message = root.querySelector(".message");
     this.grid = root.querySelector(".grid");
+    this.common = root.querySelector(".common");
     this.view = { zoom: 1, x: 0, y: 0 };
     this.panels = [];
     this.listeners = new AbortController();
@@ -60,12 +65,13 @@ class Viewer {
       const { header, arrays } = unpack(bytes);
       this.header = header;
       this.arrays = arrays;
-      this.state = stateOf(header.viewer);
+      this.state = stateOf(header.viewer, header.look);
       this.message.hidden = true;
       this.build();
     } catch (error) {
       this.panels = [];
       this.grid.replaceChildren();
+      this.common.replaceChildren();
       this.say(`The maps did not arrive whole (${error.message}). Ask the question again.`);
     }
   }
@@ -78,7 +84,7 @@ class Viewer {
   // ---- building ------------------------------------------------------------------------------
 
   build() {
-    const { parameters, panels } = this.header;
+    const { parameters, panels, grid } = this.header;
     this.swipe = null;
     for (const parameter of parameters) this.state.values[parameter.name] ??= parameter.default;
     this.tables = Object.fromEntries(
@@ -88,13 +94,26 @@ class Viewer {
     const switchesLast = [...parameters].sort((a, b) => rank(a) - rank(b));
     this.controls.replaceChildren(...switchesLast.map((each) => this.control(each, this.state.values)));
     this.buildLooks();
-    this.panels = panels.map((panel) => new Panel(this, panel));
-    this.grid.replaceChildren(...this.panels.map((panel) => panel.element));
+    this.panels = panels.map((panel) => (grid ? new Cell(this, panel) : new Panel(this, panel)));
+    this.grid.replaceChildren(...(grid ? tableLines(grid, this.panels) : this.panels.map((panel) => panel.element)));
     this.grid.style.setProperty("--count", panels.length);
+    this.buildTable(grid);
     this.tellFollowed();
     this.loadPicture();
     this.draw();
     this.answer();
+  }
+
+  buildTable(grid) {
+    this.grid.classList.toggle("is-table", Boolean(grid));
+    this.common.replaceChildren();
+    if (!grid) {
+      this.grid.removeAttribute("role");
+      return;
+    }
+    this.grid.setAttribute("role", "table");
+    this.grid.setAttribute("aria-label", this.header.question);
+    this.grid.style.setProperty("--columns", grid.columns.length);
   }
 
   /** A slider, a switch or a choice; `target` holds its value. */
@@ -160,10 +179,10 @@ class Viewer {
         this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
         change();
       }),
-      choice("Scale", ["Own", "Shared"], look, "scale", change, "Own: colours span each map's own range. Shared: the same colour is the same value in every map."),
+      choice("Scale", this.header.grid ? ["Own", "Per method", "Shared"] : ["Own", "Shared"], look, "scale", change, SCALE_HELP + (this.header.grid ? PER_METHOD_HELP : "")),
       dropdown("Colours", this.header.labels, look, "colours", change),
       signed && choice("Evidence", ["For", "For and against"], look, "evidence", redraw, "For and against: blue shows what speaks against, or what the picture has less of."),
-      choice("View", ["Whole", "Network's input"], look, "view", () => {
+      this.canShowInput && choice("View", ["Whole", "Network's input"], look, "view", () => {
         this.resetView();
         this.unpoint();
         this.loadPicture();
@@ -190,7 +209,8 @@ class Viewer {
     swipe.addEventListener("click", () => this.toggleSwipe(swipe));
     const save = make("button", { type: "button", textContent: "PNG of all", title: "All maps with legends, question and parameters." });
     save.addEventListener("click", () => this.saveAll());
-    row.append(hide, reset, ...(this.header.panels.length > 1 ? [swipe] : []), save);
+    const canSwipe = this.header.panels.length > 1 && !this.header.grid;
+    row.append(hide, reset, ...(canSwipe ? [swipe] : []), save);
     if (this.header.picture.is_deep) row.append(...this.windowButtons());
     return row;
   }
@@ -212,8 +232,13 @@ class Viewer {
 
   // ---- the picture ---------------------------------------------------------------------------
 
+  /** Whether all maps are of one input: two networks may look at different parts. */
+  get canShowInput() {
+    return !this.header.panels.some((panel) => panel.geometry);
+  }
+
   get isInputView() {
-    return this.state.look.view === "Network's input";
+    return this.canShowInput && this.state.look.view === "Network's input";
   }
 
   /** Decode the picture once and paint it into every panel. */
@@ -298,23 +323,29 @@ class Viewer {
 
   /** Paint maps that are rendered already; with a shared scale one change moves them all. */
   repaint(changed = this.panels, begin = performance.now()) {
-    const isShared = this.state.look.scale === "Shared";
-    const shared = isShared ? Math.max(0, ...this.panels.map((panel) => panel.high)) : null;
-    for (const panel of isShared ? this.panels : changed) panel.paint(shared);
+    const { scale } = this.state.look;
+    const endOf = (panel) => (scale === "Shared" ? "all" : panel.about.method);
+    const ends = new Map();
+    if (scale !== "Own") for (const panel of this.panels) ends.set(endOf(panel), Math.max(0, panel.high, ends.get(endOf(panel)) ?? 0));
+    const moved = new Set(changed.map(endOf));
+    for (const panel of ends.size ? this.panels.filter((each) => moved.has(endOf(each))) : changed) panel.paint(ends.get(endOf(panel)) ?? null);
+    if (this.header.grid) tellCommon(this, this.common);
     this.swipe?.refresh();
     if (this.pointed) this.point(...this.pointed);
-    this.sharedEnd = shared;
+    this.sharedEnd = ends.get("all") ?? null;
     this.tellNote();
     this.root.dataset.drawMs = (performance.now() - begin).toFixed(3);
     this.root.dataset.draws = Number(this.root.dataset.draws ?? 0) + 1;
   }
 
   tellNote() {
-    const { geometry, picture } = this.header;
+    const { picture } = this.header;
     const { centre, width: wide } = this.state.window ?? {};
-    const [top, left, bottom, right] = geometry.seen_box;
-    const [height, width] = geometry.original_size;
-    const isCropped = top > 0.5 || left > 0.5 || bottom < height - 0.5 || right < width - 0.5;
+    const isCropped = this.panels.some(({ geometry }) => {
+      const [top, left, bottom, right] = geometry.seen_box;
+      const [height, width] = geometry.original_size;
+      return top > 0.5 || left > 0.5 || bottom < height - 0.5 || right < width - 0.5;
+    });
     const widest = this.panels.find((panel) => panel.high === this.sharedEnd);
     const parts = [
       picture.is_deep && wide && !this.isInputView && `Window ${number(centre - wide / 2)} to ${number(centre + wide / 2)}.`,
@@ -406,14 +437,15 @@ class Viewer {
   }
 
   saveAll() {
-    save(sheet(this.panels.filter((panel) => !panel.failure).map((panel) => panel.sheet())), "whynot-maps.png");
+    if (this.header.grid) save(tableSheet(this), "whynot-grid.png");
+    else save(sheet(this.panels.filter((panel) => !panel.failure).map((panel) => panel.sheet())), "whynot-maps.png");
   }
 }
 
 /** What was set in a viewer before, else the defaults. */
-function stateOf(viewer) {
+function stateOf(viewer, look) {
   if (!remembered.has(viewer)) {
-    remembered.set(viewer, { values: {}, own: {}, look: { ...LOOK }, window: null });
+    remembered.set(viewer, { values: {}, own: {}, look: { ...LOOK, ...look }, window: null });
   }
   return remembered.get(viewer);
 }

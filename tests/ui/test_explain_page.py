@@ -18,7 +18,7 @@ from components.map_viewer import Settings
 from components.slow_methods import about
 from explain_core import METHODS, NumericsError
 from explain_core.methods import perturbation
-from explain_core.methods.cost import Speed
+from explain_core.methods.cost import Pace
 from explain_core.models.digits_net import DigitsNet
 from tests.ui import steps
 
@@ -188,7 +188,7 @@ def test_without_a_picture_it_says_where_to_get_one(at: AppTest) -> None:
 
 
 def test_every_method_has_a_map(at: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching, "speed_of", lambda model: Speed(0.0, 0.0))
+    monkeypatch.setattr(caching, "pace_of", lambda *_: Pace(0.0, 0.0))
     assert len(at.multiselect(key="methods-bank").options) == len(METHODS)
     for first in range(0, len(METHODS), 6):
         names = list(METHODS)[first : first + 6]
@@ -338,13 +338,13 @@ def test_a_wrong_value_leaves_the_others_as_told(at: AppTest, rendered: Set) -> 
 # ---- slow methods --------------------------------------------------------------------------
 
 
-SLOW = Speed(forward_s=0.02, gradient_s=0.05)
+SLOW = Pace(fixed_s=0.0, pass_s=0.02)
 
 
 @pytest.fixture
 def slow_machine(monkeypatch: pytest.MonkeyPatch, no_memory: None) -> None:
     """Let every pass be said to take long, and nothing be kept from before."""
-    monkeypatch.setattr(caching, "speed_of", lambda model: SLOW)
+    monkeypatch.setattr(caching, "pace_of", lambda *_: SLOW)
 
 
 class Stopping:
@@ -420,7 +420,7 @@ def test_a_map_that_was_made_needs_no_second_start(slow_machine: None, at: AppTe
 def test_a_quick_method_starts_at_once(
     monkeypatch: pytest.MonkeyPatch, no_memory: None, at: AppTest
 ) -> None:
-    monkeypatch.setattr(caching, "speed_of", lambda model: Speed(1e-4, 1e-4))
+    monkeypatch.setattr(caching, "pace_of", lambda *_: Pace(0.0, 1e-4))
     assert list(steps.shown_panels(choose_rise(at))) == ["grad-cam", "rise"]
 
 
