@@ -37,18 +37,16 @@ if __package__ in (None, ""):  # run as a file: Python then looks beside the fil
     sys.path.insert(0, str(REPO))
 
 import explain_core as xc  # noqa: E402
-from benchmarks.speed import (  # noqa: E402
-    INPUT_SIZE,
-    MIB,
+from benchmarks.measuring import (  # noqa: E402
     Row,
     as_line,
     machine,
     measure,
-    memory,
     ms,
     random_resnet50,
     ratio,
 )
+from benchmarks.speed import INPUT_SIZE, MIB, memory  # noqa: E402
 from explain_core.models.device import batch_size, pick_device  # noqa: E402
 from explain_core.references.bank import Bank, open_bank  # noqa: E402
 from explain_core.references.bank_files import open_files  # noqa: E402

@@ -1,7 +1,7 @@
-"""Measure speed as ratios within one run, on a ResNet-50 with random weights; no download.
+"""Measure speed as ratios within one run, on networks with random weights; no download.
 
     python -m benchmarks.speed                # all of it: CUDA where there is one, else the CPU
-    python -m benchmarks.speed --only cam     # one part: cam, gradients, diffcam or memory
+    python -m benchmarks.speed --only peers   # one part: cam, gradients, diffcam, peers or memory
     python -m benchmarks.speed --json speed.json
 
 What is compared runs in turns, and each figure is the median over the turns of the ratio within
@@ -12,26 +12,36 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 
 REPO = Path(__file__).resolve().parents[1]
 if __package__ in (None, ""):  # run as a file: Python then looks beside the file only
     sys.path.insert(0, str(REPO))
 
 import explain_core as xc  # noqa: E402
-from explain_core.images.reading import image_from_pixels  # noqa: E402
+from benchmarks.measuring import (  # noqa: E402
+    PHOTO_SIZE,
+    Row,
+    Work,
+    as_line,
+    machine,
+    measure,
+    ms,
+    random_photo,
+    random_resnet50,
+    ratio,
+    synchronise,
+    wrapped,
+)
+from benchmarks.peers import measure_peers  # noqa: E402
 from explain_core.methods.store import EvidenceStore  # noqa: E402
 from explain_core.models.device import batch_size, pick_device  # noqa: E402
 
@@ -45,129 +55,11 @@ CAM_FAMILY = (
 )
 TARGET = 0
 REFERENCES = (1, 2, 3, 4, 5)
-PHOTO_SIZE = (375, 500)
 INPUT_SIZE = (224, 224)
 NUM_SAMPLES = 20
 MANY_SAMPLES = 80
 NUM_CHANNELS = 2048
-PATIENCE_S = 40
-TICKS_S = 0.03  # how coarse the system's accounting is
 MIB = 2**20
-
-Work = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        part: which part of the benchmark it belongs to.
-        what: in words.
-        measured: in `unit`; None where it was skipped.
-        bound: of the budget; None where the figure is for information.
-        is_least: whether the bound is the least rather than the most.
-        note: what it was measured from, or why it was skipped.
-    """
-
-    part: str
-    what: str
-    measured: float | None
-    unit: str
-    bound: float | None = None
-    is_least: bool = False
-    note: str = ""
-
-    @property
-    def verdict(self) -> str:
-        if self.measured is None:
-            return "skipped"
-        if self.bound is None:
-            return ""
-        is_met = self.measured >= self.bound if self.is_least else self.measured <= self.bound
-        return "ok" if is_met else "OVER" if not self.is_least else "UNDER"
-
-
-# ---- measuring -----------------------------------------------------------------------------
-
-
-def measure(works: Mapping[str, Work], device: torch.device, turns: int) -> dict[str, list[float]]:
-    """Return the seconds of each work in each turn, after one turn to warm up.
-
-    A turn in which other processes were busy is taken again, as long as patience lasts: two
-    networks that compete for the cores slow each other down several times over, and unevenly.
-    """
-    take_turn(works, device)
-    quiet: list[dict[str, float]] = []
-    disturbed: list[dict[str, float]] = []
-    latest = time.perf_counter() + PATIENCE_S
-    while len(quiet) < turns:
-        before, start = cpu_of_others(), time.perf_counter()
-        seconds = take_turn(works, device)
-        elapsed = time.perf_counter() - start
-        is_quiet = cpu_of_others() - before <= TICKS_S + 0.1 * elapsed
-        (quiet if is_quiet else disturbed).append(seconds)
-        if time.perf_counter() > latest:
-            break
-    if not quiet:
-        print("The machine was busy all the time: what follows is rough.", file=sys.stderr)
-    return {name: [turn[name] for turn in quiet or disturbed] for name in works}
-
-
-def take_turn(works: Mapping[str, Work], device: torch.device) -> dict[str, float]:
-    seconds = {}
-    for name, work in works.items():
-        synchronise(device)
-        start = time.perf_counter()
-        work()
-        synchronise(device)
-        seconds[name] = time.perf_counter() - start
-    return seconds
-
-
-def cpu_of_others() -> float:
-    """Return the seconds that all cores have worked for others than this process; 0 if unknown."""
-    file = Path("/proc/stat")
-    if not file.is_file():
-        return 0.0
-    user, nice, system, _idle, _wait, *interrupts_and_steal = (
-        int(ticks) for ticks in file.read_text().split("\n", 1)[0].split()[1:9]
-    )
-    ticks = user + nice + system + sum(interrupts_and_steal)
-    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait for what the device still computes."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
-def ratio(above: list[float], below: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
-
-
-def ms(seconds: list[float]) -> str:
-    milliseconds = 1000 * statistics.median(seconds)
-    return f"{milliseconds:.3f} ms" if milliseconds < 1 else f"{milliseconds:.1f} ms"
-
-
-def random_photo() -> xc.Image:
-    rng = np.random.default_rng(0)
-    return image_from_pixels(rng.integers(0, 256, (*PHOTO_SIZE, 3), dtype=np.uint8))
-
-
-def random_resnet50() -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        network: torch.nn.Module = torchvision.models.resnet50(weights=None)
-    return network.eval()
-
-
-def wrapped(network: torch.nn.Module, device: torch.device) -> xc.Model:
-    return xc.wrap_model(network.to(device), name="random-resnet50")
 
 
 # ---- the parts -----------------------------------------------------------------------------
@@ -412,34 +304,12 @@ PARTS: Mapping[str, Callable[[torch.device, int], Iterator[Row]]] = {
     "cam": measure_cam,
     "gradients": measure_gradients,
     "diffcam": measure_diffcam,
+    "peers": measure_peers,
     "memory": measure_memory,
 }
 
 
 # ---- the command ---------------------------------------------------------------------------
-
-
-def as_line(row: Row) -> str:
-    measured = "-" if row.measured is None else f"{row.measured:.3g} {row.unit}"
-    if row.measured is not None and row.measured >= 1000:
-        measured = f"{row.measured:.0f} {row.unit}"
-    sign = ">=" if row.is_least else "<="
-    bound = "" if row.bound is None else f"{sign} {row.bound:g} {row.unit}"
-    return f"{row.what:<64}{measured:>11}  {bound:<11}{row.verdict:<8}{row.note}".rstrip()
-
-
-def machine(device: torch.device) -> dict[str, str | int | float]:
-    is_cuda = device.type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name(device) if is_cuda else device.type,
-        "cores": os.cpu_count() or 0,
-        "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else -1.0,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "whynot": xc.__version__,
-    }
 
 
 def parser() -> argparse.ArgumentParser:

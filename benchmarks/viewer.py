@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
 
-from benchmarks.speed import REPO, Row
+from benchmarks.measuring import REPO, Row
 from components.map_viewer.packing import pack
 from explain_core import METHODS, Geometry
 from explain_core.images.reading import image_from_pixels
