@@ -54,7 +54,8 @@ class SessionMemory:
         messages: what the viewer was sent.
         judgements: what was found out about reference sets.
         texts: their vectors, by text side and text.
-        probes: fitted in this session, with the models that they make, by the model's name.
+        probes: fitted in this session, by the name of the model that each makes.
+        probed: those models, as far as they were asked for.
         passes: pictures that networks processed for this session.
     """
 
@@ -64,7 +65,8 @@ class SessionMemory:
     messages: BoundedMemory[bytes] = field(default_factory=BoundedMemory)
     judgements: BoundedMemory[Any] = field(default_factory=BoundedMemory)
     texts: BoundedMemory[Array] = field(default_factory=lambda: BoundedMemory(MAX_TEXTS_BYTES))
-    probes: dict[str, tuple[xc.LinearProbe, xc.Model]] = field(default_factory=dict)
+    probes: dict[str, xc.LinearProbe] = field(default_factory=dict)
+    probed: dict[str, xc.Model] = field(default_factory=dict)
     passes: int = 0
 
 
@@ -81,12 +83,13 @@ def model_named(name: str) -> xc.Model:
 
 
 def unload(model: xc.Model) -> None:
-    """Forget a loaded model for all sessions; it is loaded again when one asks for it."""
-    model_named.clear(model.name)
+    """Forget a loaded model for all sessions; it is loaded again when one asks for it.
+
+    What stands on it in this session, its texts and its probe, is put on it anew then.
+    """
+    model_named.clear(encoder_name(model))
     _with_texts.clear()
-    probes = session_memory().probes
-    for name in [model.name, probed_name(model.name)]:
-        probes.pop(name, None)
+    session_memory().probed.clear()
 
 
 def probed_name(encoder: str) -> str:
@@ -100,29 +103,50 @@ def keep_probe(model: xc.Model, probe: xc.LinearProbe) -> None:
     Raises:
         ModelError: it does not fit the model.
     """
-    probes, name = session_memory().probes, probed_name(model.name)
+    memory, name = session_memory(), probed_name(model.name)
     made = xc.with_probe(model, probe, name)
-    probes.pop(name, None)
-    probes[name] = probe, made
-    for oldest in list(probes)[:-MAX_PROBES]:
-        del probes[oldest]
+    forget_probe(name)
+    memory.probes[name], memory.probed[name] = probe, made
+    for oldest in list(memory.probes)[:-MAX_PROBES]:
+        forget_probe(oldest)
+
+
+def forget_probe(name: str) -> None:
+    """Forget a probe of this session by the name of its model."""
+    memory = session_memory()
+    memory.probes.pop(name, None)
+    memory.probed.pop(name, None)
 
 
 def kept_probe(model: xc.Model) -> xc.LinearProbe | None:
-    """Return the probe on a model that this session fitted, None without."""
-    kept = session_memory().probes.get(probed_name(model.name))
-    return kept[0] if kept is not None and kept[0].fingerprint == model.fingerprint else None
+    """Return the probe on a model, or in one, that this session fitted; None without."""
+    probes = session_memory().probes
+    kept = probes.get(model.name) or probes.get(probed_name(model.name))
+    return kept if kept is not None and kept.fingerprint == model.fingerprint else None
 
 
 def encoder_name(model: xc.Model) -> str:
     """Return the name of what this session put a probe on, else the model's own."""
     kept = session_memory().probes.get(model.name)
-    return model.name if kept is None else kept[0].encoder
+    return model.name if kept is None else kept.encoder
 
 
-def probed_models() -> dict[str, xc.Model]:
-    """Return this session's models with a probe, by name."""
-    return {name: model for name, (_, model) in session_memory().probes.items()}
+def probes() -> dict[str, xc.LinearProbe]:
+    """Return this session's probes, by the name of the model that each makes."""
+    return dict(session_memory().probes)
+
+
+def probed_model(name: str) -> xc.Model:
+    """Return the model that a probe of this session makes.
+
+    Raises:
+        ModelError: its encoder cannot be loaded any more.
+    """
+    memory = session_memory()
+    if name not in memory.probed:
+        probe = memory.probes[name]
+        memory.probed[name] = xc.with_probe(model_named(probe.encoder), probe, name)
+    return memory.probed[name]
 
 
 def with_texts(model: xc.Model, texts: tuple[str, ...]) -> xc.Model:

@@ -95,8 +95,9 @@ def compare_classes(compared: Compared, above: Any, below: Any) -> tuple[Sequenc
             return (), above
         questions = {row: _question_of(compared, row) for row in rows}
         group = _group(compared.question)
+        model = compared.place.model
         grid = WantedGrid(
-            model=compared.place.model,
+            model=model,
             image=compared.image,
             targets=tuple(rows),
             references=group,
@@ -108,7 +109,9 @@ def compare_classes(compared: Compared, above: Any, below: Any) -> tuple[Sequenc
             layer=compared.place.layer,
             parameters=compared.parameters,
         )
-        prepared = prepare_grids([grid], list(dict.fromkeys(each.method for each in columns)))
+        methods = list(dict.fromkeys(each.method for each in columns))
+        _tell_unanswered(model, grid, methods)
+        prepared = prepare_grids([grid], methods)
     with below:
         if prepared.bases[0]:
             _show_classes(compared, questions, columns, prepared)
@@ -157,6 +160,21 @@ def _rows_and_columns(compared: Compared) -> tuple[list[int], list[Column]]:
         for gamma in (sorted(gammas) if gammas and _knows_gamma(method) else [None])
     ]
     return rows, columns
+
+
+def _tell_unanswered(model: Model, grid: WantedGrid, methods: Sequence[str]) -> None:
+    """Say which cells stay empty, and why."""
+    for method in methods:
+        empty = [row for row in grid.targets if row not in grid.answered_by(method)]
+        if empty:
+            names = ", ".join(
+                "this picture" if row is None else class_name(model, row) for row in empty
+            )
+            st.info(
+                f"{METHODS[method].title}: no map of {names}, for there are no pictures to compare "
+                "with beside this one.",
+                icon=":material/info:",
+            )
 
 
 def _tell_size(count: int, rows: Sequence[int]) -> None:

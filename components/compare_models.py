@@ -260,6 +260,12 @@ def _show_models(
             ]
         )
     _show_agreement(cells, methods, settings)
+    names = [side.model.classes[side.target] for side in sides if side.target is not None]
+    if len(names) == len(sides) and same_class(names[0], names[1:]) is None:
+        st.caption(
+            f"The maps explain different classes, “{short(names[0])}” and “{short(names[1])}”: "
+            "that they differ is no disagreement."
+        )
     reading_note(caching.session_memory().passes)
 
 

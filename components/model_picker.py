@@ -21,11 +21,12 @@ def model_picker() -> Model:
     ready = {"digits": True}
     with shown_errors():
         ready = caching.model_names()
-    probed = caching.probed_models()
-    ready = {"digits": True} | dict.fromkeys(probed, True) | ready
+    probed = {probe.encoder: name for name, probe in caching.probes().items()}
+    names = [each for name in ready for each in (name, probed.get(name)) if each is not None]
+    ready |= dict.fromkeys(probed.values(), True)
     name = st.selectbox(
         "Model",
-        list(ready),
+        names,
         format_func=lambda each: each if ready[each] else f"{each} ↓",
         key=state.MODEL,
         persist_state="session",
@@ -34,8 +35,8 @@ def model_picker() -> Model:
     )
     if name not in ready:  # only what the operator offers, whatever a browser sends
         raise ModelError(f"there is no model '{name}' on this dashboard; choose one of the list")
-    if name in probed:
-        return probed[name]
+    if name in probed.values():
+        return caching.probed_model(name)
     return text_classes(caching.model_named(name))
 
 

@@ -17,6 +17,7 @@ h1 { font-size: 1.6rem !important; padding: 0.5rem 0 !important; }
 [class*="st-key-question-"] button { padding: 0 0.3rem; min-width: 0; }
 [class*="st-key-question-"] button p { font-size: 0.82rem; }
 [class*="st-key-gallery-"] img { height: 96px; object-fit: contain; }
+[data-testid="stTopNavLink"]:focus-visible { outline: 2px solid var(--st-primary-color); }
 h3 { font-size: 1.2rem !important; padding: 0.25rem 0 !important; }
 </style>
 """

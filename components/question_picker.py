@@ -12,10 +12,10 @@ import streamlit as st
 from components import caching, state
 from components.reference_builder import Place
 from components.reference_picker import reference_picker
-from components.wording import class_name, minus, percent
+from components.wording import class_name, counted, minus, percent
 from explain_core import BankError, Image, Model, ReferenceSet, similar_classes
 from explain_core.references.bank import MAX_COMPARED_CLASSES
-from explain_core.references.similar import SimilarBy, SimilarClass
+from explain_core.references.similar import SimilarBy, SimilarClass, weight_cosines
 from explain_core.types import Array, picture_id
 
 Kind = Literal["why is", "why not", "what varies", "how unlike"]
@@ -93,7 +93,7 @@ def question_picker(place: Place, image: Image, logits: Array | None) -> Questio
             target=target,
             references=(),
             reference_set=chosen.references,
-            pictures=f"“{chosen.name}” ({count:,} pictures)",
+            pictures=f"“{chosen.name}” ({counted(count, 'picture')})",
             text=f"How is this picture unlike “{chosen.name}”?",
         )
     references = (
@@ -152,7 +152,7 @@ def _reference_picker(
             "Suggest by",
             list(_BY),
             format_func=(_BY_TEXTS if model.has_texts else _BY).__getitem__,
-            default="weights" if kind == "why is" else "logits",
+            default=_suggested_by(model, target, kind),
             required=True,
             key=f"{state.SUGGEST_BY}-{kind}",
             persist_state="session",
@@ -180,6 +180,14 @@ def _reference_picker(
     return tuple(chosen)
 
 
+def _suggested_by(model: Model, target: int, kind: Kind) -> SimilarBy:
+    """Return how classes are suggested at first; by weights only where any are alike."""
+    cosines = weight_cosines(model, target)
+    if kind != "why is" or cosines is None or np.delete(cosines, target).max(initial=-1) <= 0:
+        return "logits"
+    return "weights"
+
+
 def _reasons(model: Model, suggested: Sequence[SimilarClass], chosen: Sequence[int]) -> str:
     """Return why the suggested ones among the chosen classes were suggested."""
     reasons = [
@@ -190,7 +198,7 @@ def _reasons(model: Model, suggested: Sequence[SimilarClass], chosen: Sequence[i
     own = len(chosen) - len(reasons)
     parts = [f"Suggested: {', '.join(reasons)}."] if reasons else []
     if own:
-        parts.append(f"Chosen by you: {own}.")
+        parts.append(f"{own} {'class' if own == 1 else 'classes'} chosen by you.")
     return " ".join(parts)
 
 
@@ -209,16 +217,22 @@ def _reference_set(
         return None
     try:
         if kind == "what varies":
-            own = caching.bank_set(bank, (target,))
-            return own if (own.ids != picture_id(image)).any() else None
+            return _without(image, caching.bank_set(bank, (target,)))
+        if kind == "why not" and not references:
+            return None
         if kind == "why not":
-            return caching.bank_set(bank, tuple(sorted(references))) if references else None
+            return _without(image, caching.bank_set(bank, tuple(sorted(references))))
         if np.count_nonzero(np.delete(bank.counts(), target)) <= MAX_COMPARED_CLASSES:
             return caching.all_but(bank, target)
         feature = caching.feature_of(place.model, image, bank.layer, bank.pooling)
         return bank.others(target, feature)
     except BankError:
         return None
+
+
+def _without(image: Image, pictures: ReferenceSet) -> ReferenceSet | None:
+    """Return a set, or None where it holds nothing but the picture itself."""
+    return pictures if (pictures.ids != picture_id(image)).any() else None
 
 
 def _pictures(
@@ -228,13 +242,13 @@ def _pictures(
         return ""
     count = len(pictures.features)
     if kind == "what varies":
-        return f"its own class ({count:,} pictures)"
+        return f"its own class ({counted(count, 'picture')})"
     if kind == "why not":
         names = ", ".join(class_name(model, index) for index in references)
-        return f"{names} ({count:,} pictures)"
+        return f"{names} ({counted(count, 'picture')})"
     if len(np.unique(pictures.labels)) == count:
         return f"the means of the {count:,} nearest classes"
-    return f"all other classes ({count:,} pictures)"
+    return f"all other classes ({counted(count, 'picture')})"
 
 
 def _in_words(model: Model, kind: Kind, target: int, references: tuple[int, ...]) -> str:

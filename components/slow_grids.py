@@ -66,7 +66,13 @@ class WantedGrid:
         return grid_passes(self.model, methods, num_targets, layer=self.layer, parameters=mine)
 
     def _left(self, method: str) -> frozenset[int | None]:
-        return frozenset(self.targets) - frozenset(self.kept(method))
+        return frozenset(self.answered_by(method)) - frozenset(self.kept(method))
+
+    def answered_by(self, method: str) -> tuple[int | None, ...]:
+        """Return the classes that a method can explain: some have no pictures to compare with."""
+        if METHODS[method].compares_with != "pictures":
+            return self.targets
+        return tuple(target for target in self.targets if target in self.reference_sets)
 
     def has(self, method: str) -> bool:
         """Return whether this session has the map of every class."""
@@ -87,7 +93,7 @@ class WantedGrid:
             self.model,
             self.image,
             method,
-            self.targets,
+            self.answered_by(method),
             references=self.references,
             reference_sets=self.reference_sets,
             layer=self.layer,

@@ -9,6 +9,7 @@ ends the stage at its next chunk and leaves nothing of it.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from explain_core.types import Basis, ParameterValue
 SLOW_S = 3.0
 # So few pictures start without being timed: timing takes about as many.
 _UNTIMED = 32
+_TOLD_AFTER_S = 1.0
 _NEEDS_MOST_FIRST = ("classes", "nothing", "pictures")
 
 
@@ -150,11 +152,15 @@ def prepare_quick(all_wanted: Sequence[Wanted]) -> Prepared:
             if basis is None and not is_slow(wanted):
                 run_shown(wanted, wanted)
                 basis = wanted.kept()
-            elif basis is None and not state.is_started(wanted.id):
-                offer(wanted)
             elif basis is None:
-                started.append(wanted)
                 basis, notes[wanted.method] = _so_far(wanted)
+                # Kept free while it runs, lest the last run's offers are left standing in between.
+                slot = st.empty()
+                if state.is_started(wanted.id):
+                    started.append(wanted)
+                else:
+                    with slot:
+                        offer(wanted)
             if basis is not None:
                 bases[wanted.method] = basis
     order = [wanted.method for wanted in all_wanted]
@@ -206,7 +212,9 @@ def offer(task: Task) -> None:
             on_click=state.start,
             args=(task.id,),
         )
-        st.markdown(f"{task.title}: {task.passes.total:,} passes, about {about(task.seconds)}")
+        st.markdown(
+            f"{task.title}: at most {task.passes.total:,} passes, about {about(task.seconds)}"
+        )
 
 
 def _so_far(wanted: Wanted) -> tuple[Basis | None, str]:
@@ -235,15 +243,19 @@ def run_shown(stage: Task, whole: Task, *, can_cancel: bool = False) -> None:
             )
         bar = st.empty()
 
+    begun = time.monotonic()
+
     def progress(share: float) -> None:
         done = round(share * share_of_whole * total)
-        bar.progress(
-            min(1.0, share * share_of_whole),
-            text=f"{whole.title}: {done:,} of {total:,} passes",
-        )
+        text = f"{whole.title}: {done:,} of {total:,} passes"
+        elapsed = time.monotonic() - begun
+        if share > 0 and elapsed > _TOLD_AFTER_S:
+            left = elapsed * (1 / (share * share_of_whole) - 1)
+            text += f", about {about(left)} left"
+        bar.progress(min(1.0, share * share_of_whole), text=text)
 
     try:
-        with bar, st.spinner(f"{whole.title} …", show_time=True):
+        with bar, st.spinner(f"{whole.title} …"):
             stage.run(progress)
     except ExplainError:
         line.empty()

@@ -50,6 +50,7 @@ _LEFT_OUT = "left-out"
 _NOTED_LAM = "noted-lam"
 _STARTED = "started-methods"
 _PRESET_TAKEN = "preset-taken"
+_CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,12 @@ def begin_navigation() -> str | None:
 def want_page(page: str | None) -> None:
     """Note the page that the navigation is to go to."""
     st.session_state[_WANTED_PAGE] = page
+
+
+def choose_model(name: str, page: str | None = None) -> None:
+    """Choose another model, on another page where one is named; for a button's callback."""
+    st.session_state[MODEL] = name
+    want_page(page)
 
 
 def per_question(name: str, model: Model, image: Image, *parts: object) -> str:
@@ -260,6 +267,17 @@ def start(wanted: str) -> None:
 def forget_started(wanted: str) -> None:
     """Forget that a slow method was asked for: it was cancelled, or it failed."""
     st.session_state[_STARTED] = _started() - {wanted}
+
+
+def cancel(wanted: str) -> None:
+    """Forget what was asked for because a person said so; `was_cancelled` tells of it."""
+    forget_started(wanted)
+    st.session_state[_CANCELLED] = wanted
+
+
+def was_cancelled(wanted: str) -> bool:
+    """Return, once, whether this has just been cancelled."""
+    return bool(st.session_state.pop(_CANCELLED, None) == wanted)
 
 
 def keep_started(shown: set[str]) -> None:

@@ -14,6 +14,7 @@ from components import caching, state
 from components.compare import Compared, compare_classes, view_picker
 from components.compare_models import compare_models
 from components.image_input import image_input
+from components.linear_probe import has_classes_at_hand
 from components.map_viewer import Panel, Settings, meaning, show_maps
 from components.method_picker import method_picker
 from components.model_picker import bank_picker, layer_picker, model_picker
@@ -29,7 +30,7 @@ from components.varying import show_varying
 from components.wording import class_name, percent, took_effect
 from explain_core import METHODS, ExplainError, Image, Model, render
 from explain_core.images.display import to_display
-from explain_core.methods.cautions import basis_cautions, question_cautions
+from explain_core.methods.cautions import basis_cautions, picture_cautions, question_cautions
 from explain_core.methods.settings import LAM
 from explain_core.types import Array, Basis, Contrast
 
@@ -123,12 +124,19 @@ def _show_picture(asked: Asked) -> list[str]:
         if asked.logits is None:
             st.markdown("**A model without classes**")
             st.caption("It gives features only, so pictures are compared, not classes.")
+            if has_classes_at_hand(asked.model):
+                st.page_link(
+                    "pages/models.py",
+                    label="Fit a linear probe, and it has classes",
+                    icon=":material/schema:",
+                )
             if asked.model.text_side is not None:
                 st.caption("Type texts on the left, and they are its classes.")
         else:
             show_prediction(asked.model, asked.logits)
     with methods:
         chosen = method_picker(asked.place, asked.question)
+    show_cautions(picture_cautions(asked.model, asked.image))
     if asked.logits is not None:
         contrast = Contrast(asked.question.target, asked.question.references)
         show_cautions(question_cautions(asked.model, asked.logits, contrast))

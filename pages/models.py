@@ -27,6 +27,7 @@ _OUTPUTS = {
 }
 _NUM_NEAREST = 10
 _NEAREST_PX = 560
+_MAX_LINEAR_RANKS = 30  # of more, the first few would be a stroke at the edge
 _MAX_CURVE_CLASSES = 5000  # the curve compares each with each
 _ADDING = """
 List your own weights in `models.toml`, beside `app.py` (or wherever `WHYNOT_MODELS` points):
@@ -55,6 +56,7 @@ def main() -> None:
     """Lay out the page."""
     page_head("Models", "The network behind the maps: its input, its layers, its look-alikes.")
     model = image = None
+    unloaded = ""
     with shown_errors(), st.sidebar:
         model = model_picker()
         image = image_input(model)
@@ -65,8 +67,10 @@ def main() -> None:
             "again when somebody asks for it.",
         ):
             caching.unload(model)
-            st.caption(f"{model.name} is unloaded, until it is asked for again.")
-            model = None
+            unloaded, model = model.name, None
+    if unloaded:
+        st.info(f"{unloaded} is unloaded, until somebody asks for it.", icon=":material/eject:")
+        st.button("Load it again", icon=":material/refresh:")
     if model is not None:
         _show_card(model)
         layers, curve = st.columns(2, gap="large")
@@ -127,7 +131,10 @@ def _show_similarity(model: Model) -> None:
         return
     curve = similarity_curve(model)
     if curve is None:
-        st.info("This model has no linear head, so its classes have no weights to compare.")
+        reason = (
+            "no linear head, so its classes have no weights" if model.has_head else "no classes"
+        )
+        st.info(f"This model has {reason} to compare.")
         return
     ranks = list(range(1, len(curve.mean) + 1))
     figure = go.Figure(
@@ -149,6 +156,7 @@ def _show_similarity(model: Model) -> None:
         height=360,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         xaxis_title="rank of the other class",
+        xaxis_type="log" if len(ranks) > _MAX_LINEAR_RANKS else "linear",
         yaxis_title="cosine of classifier weights",
         legend={"orientation": "h", "y": 1.08},
     )
@@ -177,7 +185,7 @@ def _show_previews(model: Model, image: Image | None) -> None:
         return
     seen = caching.seen_by(model, image)
     with st.spinner("Asking the network at every layer …"):
-        strip = [_preview(model, image, target, layer, seen) for layer in model.layers]
+        strip = [_preview(model, image, target, layer, seen) for layer in reversed(model.layers)]
     map_strip(strip, "layer-previews")
     strip_legend()
 

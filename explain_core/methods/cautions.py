@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explain_core.methods.settings import LAM
 from explain_core.methods.table import METHODS
 from explain_core.models.model import Model
 from explain_core.references.similar import weight_cosines
@@ -15,6 +16,7 @@ from explain_core.types import (
     Basis,
     Contrast,
     GuidedBasis,
+    Image,
     LayerBasis,
     LinearBasis,
     ParameterValue,
@@ -25,6 +27,7 @@ from explain_core.types import (
 
 WEAK_PROBABILITY = 0.5
 MOSTLY_REST = 0.5
+MOSTLY_SEEN = 0.5
 MIN_CLASSES_TO_JUDGE = 4
 
 
@@ -92,6 +95,22 @@ def question_cautions(model: Model, logits: Array, contrast: Contrast) -> tuple[
     return tuple(found)
 
 
+def picture_cautions(model: Model, image: Image) -> tuple[Caution, ...]:
+    """Return what is doubtful about the picture: the network may never see most of it."""
+    top, left, bottom, right = model.geometry(image).seen_box()
+    height, width = image.size
+    share = (bottom - top) * (right - left) / (height * width)
+    if share >= MOSTLY_SEEN:
+        return ()
+    return (
+        Caution(
+            "mostly-unseen",
+            f"The network looks at {100 * share:.0f} % of this picture only, its middle. Cut the "
+            "picture to what you ask about.",
+        ),
+    )
+
+
 def basis_cautions(
     basis: Basis, parameters: Mapping[str, ParameterValue], instead: str | None = None
 ) -> tuple[Caution, ...]:
@@ -135,17 +154,24 @@ def basis_cautions(
         )
     if isinstance(basis, SpectralBasis) and basis.num_references <= basis.num_features:
         share = _share_of_rest(basis, float(parameters["lam"]))
+        plural = "" if basis.num_references == 1 else "s"
         if share > MOSTLY_REST:
             return (
                 Caution(
                     "few-references",
-                    f"{basis.num_references:,} reference pictures for {basis.num_features:,} "
-                    f"features: {100 * share:.0f} % of DiffCAM's map lies where they do not tell "
+                    f"{basis.num_references:,} reference picture{plural} for "
+                    f"{basis.num_features:,} features: {100 * share:.0f} % of DiffCAM's map lies "
+                    f"where {'it does' if basis.num_references == 1 else 'they do'} not tell "
                     "what varies, and is the plain difference from their mean there. Read its "
-                    "broad shape only; more references, or a larger λ, help.",
+                    f"broad shape only; {_what_helps(basis)}.",
                 ),
             )
     return ()
+
+
+def _what_helps(basis: SpectralBasis) -> str:
+    does_lam = _share_of_rest(basis, LAM.max) <= MOSTLY_REST
+    return "more references, or a larger λ, help" if does_lam else "more references help"
 
 
 def _share_of_rest(basis: SpectralBasis, lam: float) -> float:
@@ -171,10 +197,17 @@ def _is_silent(basis: Basis) -> bool:
 
 
 def _unlike_references(model: Model, contrast: Contrast) -> list[int]:
-    """Return the references that are less similar than the middle of all other classes."""
+    """Return the references that are less similar than the middle of all other classes.
+
+    By the classifier's weights, and only where these tell: a head of few classes may set all of
+    them apart, and then the look-alikes farthest.
+    """
     assert contrast.target is not None
     cosines = weight_cosines(model, contrast.target)
     if cosines is None or model.num_classes < MIN_CLASSES_TO_JUDGE:
         return []
-    middle = np.median(np.delete(cosines, contrast.target))
+    others = np.delete(cosines, contrast.target)
+    if others.max() <= 0:
+        return []
+    middle = np.median(others)
     return [index for index in contrast.references if cosines[index] < middle]

@@ -76,6 +76,8 @@ AS_AT_FIRST = """async root => {
   Object.assign(viewer, { header, arrays, swipe: null, signature: "at first" });
   viewer.message.hidden = true;
   viewer.hide(false);
+  viewer.isWindowing = false;
+  viewer.state.window = null;
   viewer.resetView();
   viewer.build();
   await new Promise((done) => setTimeout(done, 100));
@@ -252,6 +254,12 @@ class Dashboard:
         """Wait until the server has nothing more to say."""
         app = self.page.get_by_test_id("stApp")
         expect(app).to_have_attribute("data-test-script-state", "notRunning")
+
+    def restore(self) -> None:
+        """Put the viewer back as it was at first."""
+        self.page.mouse.move(1, 1)
+        self.page.locator(".viewer").evaluate(AS_AT_FIRST)
+        self.settle()
 
     def expect_prediction(self, name: str) -> None:
         expect(self.page.get_by_text(f"The model says {name}", exact=False)).to_be_visible()
@@ -434,8 +442,6 @@ def lasting_window(server: str, browser: Browser) -> Iterator[Dashboard]:
 @pytest.fixture
 def same_window(lasting_window: Dashboard) -> Iterator[Dashboard]:
     """Give the module's window with its viewer as at first: for what stays within the viewer."""
-    lasting_window.page.mouse.move(1, 1)
-    lasting_window.page.locator(".viewer").evaluate(AS_AT_FIRST)
-    lasting_window.settle()
+    lasting_window.restore()
     yield lasting_window
     lasting_window.expect_no_faults()

@@ -80,7 +80,7 @@ def test_the_lines_for_the_operator_make_the_model(
     assert probe is not None
     xc.save_probe(probe, tmp_path / entry["probe"])
     (tmp_path / "models.toml").write_text(lines, encoding="utf-8")
-    assert xc.load_model(NAME).key == caching.probed_models()[NAME].key
+    assert xc.load_model(NAME).key == caching.probed_model(NAME).key
 
 
 def test_the_probe_can_be_chosen_in_this_session(models_page: AppTest) -> None:
@@ -107,39 +107,61 @@ def test_the_probed_model_is_explained(models_page: AppTest) -> None:
     assert list(steps.shown_panels(at)) == list(plain)
 
 
-def test_an_unloaded_probe_is_gone(models_page: AppTest) -> None:
+@pytest.mark.parametrize("name", ["digits", NAME])
+def test_unloading_keeps_the_probe(models_page: AppTest, name: str) -> None:
     at = fit(models_page)
-    at.selectbox(key="model").set_value(NAME)
+    at.selectbox(key="model").set_value(name)
     at = steps.run(at)
     buttons(at)["Unload"].click()
     at = steps.run(at)
+    assert f"{name} is unloaded" in at.info[0].value
+    buttons(at)["Load it again"].click()
     at = steps.run(at)
     assert not at.exception
-    assert NAME not in at.selectbox(key="model").options
-    assert not caching.probed_models()
+    assert at.selectbox(key="model").value == name
+    assert list(caching.probes()) == [NAME]
 
 
-def test_unloading_the_encoder_takes_its_probe_along(models_page: AppTest) -> None:
+def test_a_discarded_probe_is_gone(models_page: AppTest) -> None:
     at = fit(models_page)
-    buttons(at)["Unload"].click()
-    steps.run(at)
-    assert not caching.probed_models()
+    at.selectbox(key="model").set_value(NAME)
+    buttons(steps.run(at))["Discard this probe"].click()
+    at = steps.run(at)
+    assert not at.exception
+    assert at.selectbox(key="model").value == "digits"
+    assert NAME not in at.selectbox(key="model").options
+    assert not caching.probes()
+
+
+def test_a_probe_tells_how_good_it_is_where_it_is_chosen(models_page: AppTest) -> None:
+    at = fit(models_page)
+    at.selectbox(key="model").set_value(NAME)
+    assert "1,000 pictures that were kept apart" in steps.texts(steps.run(at))
+
+
+def test_it_is_one_press_from_a_probe_to_its_maps(models_page: AppTest) -> None:
+    buttons(fit(models_page))[f"Explain with {NAME}"].click()
+    steps.run(models_page)
+    models_page.switch_page("pages/explain.py")  # what Streamlit's own test does not follow
+    at = steps.run(models_page)
+    assert at.selectbox(key="model").value == NAME
+    assert steps.shown_panels(at)
 
 
 def test_only_the_last_few_probes_are_kept(memory: caching.SessionMemory) -> None:
     model = caching.model_named("digits")
     probe = xc.fit_probe(load_bank("digits"), model)
     for index in range(caching.MAX_PROBES + 2):
-        memory.probes[f"{index}"] = (probe, model)
+        memory.probes[f"{index}"] = probe
     caching.keep_probe(model, probe)
-    assert list(caching.probed_models()) == ["3", "4", "5", NAME]
+    assert list(caching.probes()) == ["3", "4", "5", NAME]
 
 
 def test_cancelling_keeps_nothing(models_page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A press of Cancel reaches a running script at its next call of Streamlit."""
 
     def press(*_args: object, progress: object, **_options: object) -> None:
-        state.keep_started(set())
+        state.cancel(next(iter(st.session_state["started-methods"])))
         pressed.append(True)
         st.rerun()
 
@@ -149,7 +171,8 @@ def test_cancelling_keeps_nothing(models_page: AppTest, monkeypatch: pytest.Monk
     assert pressed == [True]
     assert not at.exception
     assert FIT in buttons(at)
-    assert not caching.probed_models()
+    assert "Cancelled" in steps.texts(at)
+    assert not caching.probes()
 
 
 def test_what_goes_wrong_is_said(models_page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,7 +266,7 @@ def test_an_unloaded_model_comes_back_when_asked_for(models_page: AppTest) -> No
 def test_a_browser_cannot_ask_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where a browser sends what the list does not offer, nothing is loaded by its path."""
     monkeypatch.setattr(model_picker.st, "selectbox", lambda *_args, **_options: "file:/tmp")
-    monkeypatch.setattr(caching, "probed_models", dict)
+    monkeypatch.setattr(caching, "probes", dict)
     with pytest.raises(xc.ModelError, match="no model 'file:/tmp' on this dashboard"):
         model_picker.model_picker()
 

@@ -1,14 +1,24 @@
 """When a map comes with a warning."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import explain_core as xc
-from explain_core.methods.cautions import basis_cautions, question_cautions
+from explain_core.images.reading import image_from_pixels
+from explain_core.methods.cautions import basis_cautions, picture_cautions, question_cautions
 from explain_core.types import Contrast
-from tests.oracles.nets import TinyNet, picture, reference_features, reference_set, wrap
+from tests.oracles.nets import (
+    TinyNet,
+    picture,
+    preprocessing,
+    reference_features,
+    reference_set,
+    wrap,
+)
 
 # Cosines with class 0: 1, 0.98, 0.71, 0, -1.
 WEIGHTS = [[1.0, 0.0], [1.0, 0.2], [1.0, 1.0], [0.0, 1.0], [-1.0, 0.0]]
@@ -50,6 +60,24 @@ def test_references_that_are_not_similar_are_told(model):
 def test_only_references_that_are_not_similar_are_named(model):
     (found,) = question_cautions(model, sure_of(0), Contrast(0, (1, 4)))
     assert found.text.startswith("“4”: not similar to “0”")
+
+
+def test_where_all_weights_lie_apart_they_are_no_measure():
+    """As a head of few classes may have them: its look-alikes are then the farthest."""
+    network = TinyNet(width=2)
+    apart = [[1.0, 0.0], [-0.1, 1.0], [-0.2, 1.0], [-0.3, 1.0], [-1.0, 0.0]]
+    network.head.weight = nn.Parameter(torch.tensor(apart))
+    assert question_cautions(wrap(network), sure_of(0), Contrast(0, (4,))) == ()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((200, 200), []), ((20, 200), ["mostly-unseen"]), ((300, 20), ["mostly-unseen"])],
+)
+def test_picture_that_the_network_hardly_sees_is_told(model, size, expected):
+    image = image_from_pixels(np.zeros(size, np.uint8))
+    cropping = xc.wrap_model(TinyNet(), preprocessing=replace(preprocessing(), fit="crop"))
+    assert codes(picture_cautions(cropping, image)) == expected
 
 
 def test_question_without_a_target_needs_no_warning(model):
