@@ -63,7 +63,7 @@ ifeq ($(BROWSER_TESTS),)
 	@echo "There are no browser tests (tests/browser/test_*.py)."
 else
 	@sh tests/browser/ensure_chromium.sh $(PY)
-	@$(PY) -m pytest -m browser -n auto --maxprocesses 2 --dist loadscope --reruns 2
+	@$(PY) -m pytest -m browser -n 3 --dist worksteal --reruns 2
 endif
 
 format: $(DEV_STAMP)

@@ -42,18 +42,18 @@ def upload(window: Dashboard, name: str, content: bytes) -> None:
 # ---- the first picture ---------------------------------------------------------------------
 
 
-def test_the_first_picture_has_four_maps_with_title_legend_and_foot(window: Dashboard) -> None:
-    window.expect_prediction("3")
+def test_the_first_picture_has_four_maps_with_title_legend_and_foot(same_window: Dashboard) -> None:
+    same_window.expect_prediction("3")
     titles = ["DiffCAM", "Finer-CAM (Grad-CAM)", "Grad-CAM", "Guided AbsoluteGrad"]
     feet = ["λ = 10⁻³", "γ = 0.60", "layer features.5", "p = 85"]
     for method, title, foot in zip(METHODS, titles, feet, strict=True):
-        panel = window.panel(method)
+        panel = same_window.panel(method)
         expect(panel.get_by_text(title, exact=True)).to_be_visible()
         expect(panel.locator(".legend .bar")).to_be_visible()
         expect(panel.locator(".foot")).to_contain_text(foot)
         assert panel.locator(".stage").bounding_box()["width"] > 150
-        assert window.pixels(method, "picture").shape == (280, 280, 4)
-        assert window.pixels(method)[..., 3].any()
+        assert same_window.pixels(method, "picture").shape == (280, 280, 4)
+        assert same_window.pixels(method)[..., 3].any()
 
 
 # ---- uploads -------------------------------------------------------------------------------
@@ -183,23 +183,23 @@ def test_a_slider_moved_by_keyboard_changes_its_own_map_without_the_network(
     assert window.passes() == num_passes
 
 
-def test_reverse_changes_the_finer_map(window: Dashboard) -> None:
-    before, num_passes = window.drawn(), window.passes()
-    window.page.get_by_role("checkbox", name="Reverse").click()
-    window.expect_changed("finer-grad-cam", before["finer-grad-cam"])
-    expect(window.panel("finer-grad-cam").locator(".foot")).to_contain_text("reverse")
-    window.settle()
-    assert window.passes() == num_passes
+def test_reverse_changes_the_finer_map(same_window: Dashboard) -> None:
+    before, num_passes = same_window.drawn(), same_window.passes()
+    same_window.page.get_by_role("checkbox", name="Reverse").click()
+    same_window.expect_changed("finer-grad-cam", before["finer-grad-cam"])
+    expect(same_window.panel("finer-grad-cam").locator(".foot")).to_contain_text("reverse")
+    same_window.settle()
+    assert same_window.passes() == num_passes
 
 
-def test_for_and_against_changes_picture_and_legend(window: Dashboard) -> None:
-    before = window.drawn()
-    window.press("For and against")
-    window.expect_changed("diffcam", before["diffcam"])
-    legend = window.panel("diffcam").locator(".legend")
+def test_for_and_against_changes_picture_and_legend(same_window: Dashboard) -> None:
+    before = same_window.drawn()
+    same_window.press("For and against")
+    same_window.expect_changed("diffcam", before["diffcam"])
+    legend = same_window.panel("diffcam").locator(".legend")
     expect(legend).to_contain_text("−")
     expect(legend).to_contain_text("has less")
-    assert window.drawn()["guided-absolute-grad"] == before["guided-absolute-grad"]
+    assert same_window.drawn()["guided-absolute-grad"] == before["guided-absolute-grad"]
 
 
 def test_sliders_can_be_reached_by_tab(window: Dashboard) -> None:
@@ -224,9 +224,9 @@ def test_sliders_can_be_reached_by_tab(window: Dashboard) -> None:
 # ---- downloads -----------------------------------------------------------------------------
 
 
-def test_a_downloaded_png_opens_and_holds_the_map(window: Dashboard) -> None:
-    with window.page.expect_download() as caught:
-        window.panel("diffcam").get_by_role("button", name="PNG").click()
+def test_a_downloaded_png_opens_and_holds_the_map(same_window: Dashboard) -> None:
+    with same_window.page.expect_download() as caught:
+        same_window.panel("diffcam").get_by_role("button", name="PNG").click()
     assert caught.value.suggested_filename == "whynot-diffcam.png"
     with PIL.Image.open(caught.value.path()) as picture:
         picture.load()
@@ -235,8 +235,8 @@ def test_a_downloaded_png_opens_and_holds_the_map(window: Dashboard) -> None:
         assert picture.height > picture.width
 
 
-def test_a_downloaded_npy_is_the_map_in_float32(window: Dashboard) -> None:
-    values = window.values("finer-grad-cam")
+def test_a_downloaded_npy_is_the_map_in_float32(same_window: Dashboard) -> None:
+    values = same_window.values("finer-grad-cam")
     assert (values.shape, values.dtype) == ((280, 280), np.float32)
     assert np.isfinite(values).all()
     assert values.max() > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,17 +87,19 @@ def num_draws(window: Dashboard) -> int:
     return int(viewer(window).get_attribute("data-draws") or 0)
 
 
-def choose_methods(window: Dashboard, names: list[str]) -> None:
-    """Show these methods, and only these."""
-    titles = [METHODS[name].title for name in names]
+def choose_methods(window: Dashboard, names: list[str], before: Sequence[str] = SHOWN) -> None:
+    """Show these methods, and only these, in the place of those shown before."""
     area = window.widget("methods-bank")
-    first = {METHODS[name].title for name in SHOWN}
-    for title in titles:
-        if title not in first:
-            window.choose("methods-bank", title)
+    for name in names:
+        if name not in before:
+            window.choose("methods-bank", METHODS[name].title)
             window.page.keyboard.press("Escape")
-    for title in first - set(titles):
-        area.get_by_role("button", name=f"Remove {title}", exact=True).click()
+            window.panel(name).wait_for()
+    for name in before:
+        if name not in names:
+            title = METHODS[name].title
+            area.get_by_role("button", name=f"Remove {title}", exact=True).click()
+            window.panel(name).wait_for(state="detached")
     window.expect_panels(len(names))
 
 

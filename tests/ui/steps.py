@@ -229,3 +229,9 @@ def left_out(at: AppTest) -> dict[str, str]:
 def errors(at: AppTest) -> str:
     """Return the text of all error messages."""
     return "\n".join(each.value for each in at.error)
+
+
+def choose_methods(at: AppTest, *methods: str) -> AppTest:
+    """Choose methods on Explain, where the model has a bank, and return the page with them."""
+    at.multiselect(key="methods-bank").set_value(list(methods))
+    return run(at)

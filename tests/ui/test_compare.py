@@ -29,11 +29,6 @@ def show(at: AppTest, view: str) -> AppTest:
     return steps.run(at)
 
 
-def choose(at: AppTest, *methods: str) -> AppTest:
-    at.multiselect(key="methods-bank").set_value(list(methods))
-    return steps.run(at)
-
-
 def rows(at: AppTest) -> Any:
     return steps.keyed(at.multiselect, "rows-")
 
@@ -76,7 +71,7 @@ def test_the_first_grid_has_the_target_and_its_references(quick: None, at: AppTe
 
 
 def test_each_class_is_compared_with_the_others(quick: None, at: AppTest) -> None:
-    choose(show(at, "classes"), "finer-grad-cam")
+    steps.choose_methods(show(at, "classes"), "finer-grad-cam")
     steps.references(at).set_value([8, 0])
     steps.run(at)
     subtitles = [each["subtitle"] for each in cells(at).values()]
@@ -86,7 +81,7 @@ def test_each_class_is_compared_with_the_others(quick: None, at: AppTest) -> Non
 def test_a_class_that_was_not_asked_about_is_compared_with_all_that_were(
     quick: None, at: AppTest
 ) -> None:
-    choose(show(at, "classes"), "finer-grad-cam")
+    steps.choose_methods(show(at, "classes"), "finer-grad-cam")
     steps.references(at).set_value([8, 0])
     steps.run(at)
     rows(at).set_value([1, 3])
@@ -106,7 +101,7 @@ def test_diffcam_has_reference_pictures_of_each_class(quick: None, at: AppTest) 
     steps.run(at)
     steps.references(at).set_value([8])
     steps.run(at)
-    choose(show(at, "classes"), "diffcam")
+    steps.choose_methods(show(at, "classes"), "diffcam")
     assert [each["subtitle"] for each in cells(at).values()] == [
         "3 against 8 (500 pictures)",
         "8 against 3 (500 pictures)",
@@ -125,7 +120,7 @@ def test_questions_without_reference_classes_have_rows_too(
 
 
 def test_gammas_are_columns_that_no_slider_moves(quick: None, at: AppTest) -> None:
-    choose(show(at, "classes"), "finer-grad-cam", "grad-cam")
+    steps.choose_methods(show(at, "classes"), "finer-grad-cam", "grad-cam")
     at.button_group(key="gammas").set_value([1.5, 0.0])
     steps.run(at)
     notes = [each["note"] for each in header(at)["grid"]["columns"]]
@@ -134,7 +129,7 @@ def test_gammas_are_columns_that_no_slider_moves(quick: None, at: AppTest) -> No
 
 
 def test_cells_of_one_map_share_its_bytes(quick: None, at: AppTest) -> None:
-    choose(show(at, "classes"), "finer-layer-cam", "grad-cam")
+    steps.choose_methods(show(at, "classes"), "finer-layer-cam", "grad-cam")
     before = len(steps.sent(at) or b"")
     at.button_group(key="gammas").set_value([0.0, 0.3, 0.6, 1.0])
     steps.run(at)
@@ -178,20 +173,20 @@ def test_a_setting_told_by_the_viewer_sends_the_same_message(quick: None, at: Ap
 
 @pytest.mark.usefixtures("no_memory", "quick")
 def test_a_grid_of_the_cam_family_costs_one_pass(at: AppTest, counted: Counted) -> None:
-    show(choose(at, "edges"), "classes")
+    show(steps.choose_methods(at, "edges"), "classes")
     rows(at).set_value([3, 0, 1, 2])
     steps.run(at)
     counted.num = 0
-    choose(at, "grad-cam", "finer-grad-cam", "layer-cam", "diffcam", "xgrad-cam")
+    steps.choose_methods(at, "grad-cam", "finer-grad-cam", "layer-cam", "diffcam", "xgrad-cam")
     assert len(cells(at)) == 4 * 5
     assert counted.num == 1
 
 
 @pytest.mark.usefixtures("no_memory", "quick")
 def test_the_noise_family_costs_one_batch_per_class(at: AppTest, counted: Counted) -> None:
-    show(choose(at, "edges"), "classes")
+    show(steps.choose_methods(at, "edges"), "classes")
     counted.num = 0
-    choose(at, "smooth-grad", "var-grad", "absolute-grad")
+    steps.choose_methods(at, "smooth-grad", "var-grad", "absolute-grad")
     assert counted.num == 3 * NUM_SAMPLES  # the target's own batch served the first maps
 
 
@@ -211,7 +206,7 @@ def test_a_row_without_pictures_to_compare_with_is_told(
         return None if asked[3] == 8 else real(*asked)
 
     monkeypatch.setattr(question_picker, "_reference_set", forgetful)
-    show(choose(at, "diffcam", "grad-cam"), "classes")
+    show(steps.choose_methods(at, "diffcam", "grad-cam"), "classes")
     assert "DiffCAM: no map of 8" in steps.texts(at)
     assert not at.error
     assert len([each for each in cells(at).values() if each["method"] == "diffcam"]) == 3
@@ -230,7 +225,7 @@ def buttons(at: AppTest) -> list[str]:
 
 
 def test_slow_methods_of_a_grid_have_one_offer_and_one_estimate(slow: None, at: AppTest) -> None:
-    choose(at, "grad-cam", "rise", "smooth-grad", "var-grad")
+    steps.choose_methods(at, "grad-cam", "rise", "smooth-grad", "var-grad")
     at.number_input(key="parameter-num_samples").set_value(40)
     show(steps.run(at), "classes")
     assert buttons(at) == ["Start SmoothGrad, VarGrad, RISE"]
@@ -240,7 +235,7 @@ def test_slow_methods_of_a_grid_have_one_offer_and_one_estimate(slow: None, at: 
 
 
 def test_an_offered_grid_runs_on_demand(slow: None, at: AppTest, counted: Counted) -> None:
-    choose(at, "grad-cam", "rise")
+    steps.choose_methods(at, "grad-cam", "rise")
     at.number_input(key="parameter-num_masks").set_value(200)
     show(steps.run(at), "classes")
     assert "RISE: at most 800 passes, about 25 s" in steps.texts(at)
@@ -253,7 +248,7 @@ def test_an_offered_grid_runs_on_demand(slow: None, at: AppTest, counted: Counte
 
 
 def test_the_offer_leaves_out_what_is_there(slow: None, at: AppTest) -> None:
-    choose(at, "grad-cam", "rise")
+    steps.choose_methods(at, "grad-cam", "rise")
     at.number_input(key="parameter-num_masks").set_value(200)
     steps.press(steps.run(at), "Start RISE")
     show(at, "classes")
@@ -267,7 +262,7 @@ def test_a_method_that_fails_is_told_and_the_others_are_shown(
         raise NumericsError("the masks overflowed")
 
     monkeypatch.setattr(perturbation, "draw_masks", fail)
-    choose(show(at, "classes"), "grad-cam", "rise", "layer-cam")
+    steps.choose_methods(show(at, "classes"), "grad-cam", "rise", "layer-cam")
     assert "The masks overflowed" in steps.errors(at)
     assert {each["method"] for each in cells(at).values()} == {"grad-cam", "layer-cam"}
     assert len(cells(at)) == 4 * 2
@@ -379,7 +374,7 @@ def test_a_second_model_without_classes_shares_what_needs_none(
     write_weights(tmp_path / "other.safetensors", "squeezenet1_1")
     text = '[bare]\narchitecture = "torchvision/squeezenet1_1"\nweights = "other.safetensors"\n'
     write_list(tmp_path, text + 'size = 64\nresize_px = 64\noutput = "none"\n', monkeypatch)
-    at = choose(steps.open_app(), "grad-cam", "eigen-cam", "edges")
+    at = steps.choose_methods(steps.open_app(), "grad-cam", "eigen-cam", "edges")
     second(at, "bare")
     assert titles(at, "rows") == ["Eigen-CAM", "Control: edges"]
     assert "bare has no classes" in steps.texts(at)
