@@ -125,16 +125,18 @@ def test_a_suggested_name_is_allowed(text: str) -> None:
     assert check_name(_as_name(text))
 
 
-def test_twenty_sets_are_kept_and_no_more(page: AppTest) -> None:
-    for index in range(20):
-        steps.add_classes(page, [index % 10], f"set {index}")
+def test_so_many_sets_are_kept_and_no_more(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert state.MAX_SETS == 20
+    monkeypatch.setattr(state, "MAX_SETS", 3)
+    for index in range(3):
+        steps.add_classes(page, [index], f"set {index}")
     assert not page.error
     steps.add_classes(page, [0], "one more")
-    assert "keeps 20 sets of a model; delete one first" in steps.errors(page)
-    assert len(steps.kept_sets(page)) == 20
-    steps.delete_set(page, "set 19")
+    assert "keeps 3 sets of a model; delete one first" in steps.errors(page)
+    assert len(steps.kept_sets(page)) == 3
+    steps.delete_set(page, "set 2")
     steps.add_classes(page, [0], "one more")
-    assert list(steps.kept_sets(page)) == [*(f"set {index}" for index in range(19)), "one more"]
+    assert list(steps.kept_sets(page)) == ["set 0", "set 1", "one more"]
 
 
 def test_before_a_taken_name_is_refused_nothing_is_read(page: AppTest, counted: Counted) -> None:
