@@ -203,7 +203,8 @@ def test_a_second_model_stands_beside_the_first(window: Dashboard) -> None:
 
 def test_a_grid_fits_the_window(window: Dashboard) -> None:
     show_grid(window)
-    for width in (1280, 1920):
+    for width, scheme in ((1280, "light"), (1920, "dark")):
+        window.page.emulate_media(color_scheme=scheme)
         window.page.set_viewport_size({"width": width, "height": 900})
         window.settle()
         sides = window.page.locator(".grid").evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def test_nothing_scrolls_sideways(window: Dashboard) -> None:
             window.page.get_by_role("link", name=heading).click()
             expect(window.page.get_by_role("heading", name=heading, level=1)).to_be_visible()
             window.settle()
-        for width, height in SIZES:
+        for scheme, (width, height) in itertools.product(("light", "dark"), SIZES):
+            window.page.emulate_media(color_scheme=scheme)
             window.page.set_viewport_size({"width": width, "height": height})
             window.until(lambda: window.page.evaluate(STICKING_OUT) == [], f"{heading} fits")
 

@@ -427,7 +427,7 @@ def test_nothing_is_sent_while_a_slider_is_dragged_and_one_message_on_release(
     assert len(message) <= MAX_BYTES
     with open_viewer(browser, message) as (page, traffic):
         assert len(message) <= sum(traffic.received) <= MAX_BYTES
-        for parameter in list(PARAMETERS)[:1]:
+        for parameter in PARAMETERS:
             draws = "Number(viewerRoot.dataset.draws)"
             before = page.evaluate(draws)
             assert count_messages(page, traffic, parameter) == (0, 1)

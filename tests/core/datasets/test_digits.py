@@ -1,7 +1,6 @@
 """The bundled digits: what ships, and what the network makes of it."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +34,7 @@ from explain_core.models.fingerprint import fingerprint
 from explain_core.references.bank import Bank, open_bank
 from explain_core.references.bank_files import check_bank
 from explain_core.types import Array, id_of_bytes, picture_id
-
-ROOT = Path(__file__).parents[3]
-ASSETS = ROOT / "assets" / "digits"
-SAMPLES_FOLDER = ROOT / "assets" / "samples" / "digits"
-MNIST = Path(os.environ.get("WHYNOT_DATA", ROOT.parent / "shared" / "data")) / "mnist"
-
-needs_mnist = pytest.mark.skipif(
-    not MNIST.is_dir(), reason=f"needs MNIST in {MNIST}; set WHYNOT_DATA to the folder above it"
-)
-AMBIGUOUS = [sample for sample in SAMPLES if sample.like is not None]
+from tests.core.datasets.digits_assets import AMBIGUOUS, ASSETS, MNIST, SAMPLES_FOLDER, needs_mnist
 
 
 @pytest.fixture(scope="module")

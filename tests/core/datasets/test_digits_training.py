@@ -1,7 +1,6 @@
 """The programme that makes the bundled digits."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -34,17 +33,8 @@ from explain_core.models.digits_net import (
 )
 from explain_core.models.fingerprint import fingerprint
 from explain_core.references.bank import Bank, open_bank
+from tests.core.datasets.digits_assets import ASSETS
 from tests.core.datasets.mnist_making import write_tiny
-
-ROOT = Path(__file__).parents[3]
-ASSETS = ROOT / "assets" / "digits"
-SAMPLES_FOLDER = ROOT / "assets" / "samples" / "digits"
-MNIST = Path(os.environ.get("WHYNOT_DATA", ROOT.parent / "shared" / "data")) / "mnist"
-
-needs_mnist = pytest.mark.skipif(
-    not MNIST.is_dir(), reason=f"needs MNIST in {MNIST}; set WHYNOT_DATA to the folder above it"
-)
-AMBIGUOUS = [sample for sample in SAMPLES if sample.like is not None]
 
 
 @pytest.fixture(scope="module")

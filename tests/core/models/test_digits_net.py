@@ -1,6 +1,5 @@
 """The bundled digits network."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,13 @@ from explain_core.datasets.digits import (
     DIGITS_BANK,
     WEIGHTS_FILE,
 )
-from explain_core.datasets.strokes import SAMPLES
 from explain_core.errors import ModelError
 from explain_core.models.digits_net import (
     DigitsNet,
     load_digits_net,
     normalise_digits,
 )
-
-ROOT = Path(__file__).parents[3]
-ASSETS = ROOT / "assets" / "digits"
-SAMPLES_FOLDER = ROOT / "assets" / "samples" / "digits"
-MNIST = Path(os.environ.get("WHYNOT_DATA", ROOT.parent / "shared" / "data")) / "mnist"
-
-needs_mnist = pytest.mark.skipif(
-    not MNIST.is_dir(), reason=f"needs MNIST in {MNIST}; set WHYNOT_DATA to the folder above it"
-)
-AMBIGUOUS = [sample for sample in SAMPLES if sample.like is not None]
+from tests.core.datasets.digits_assets import ASSETS
 
 
 @pytest.fixture(scope="module")
