@@ -32,10 +32,11 @@ DRAWING = frozenset({"streamlit", "plotly", "matplotlib"})
 
 # Inside the core each tier may import the ones before it.
 TIERS = (
-    frozenset({"errors", "types", "parameters", "maps", "memory"}),
+    frozenset({"errors", "types", "truth", "parameters", "maps", "memory"}),
     frozenset({"images", "models", "references"}),
     frozenset({"methods", "metrics"}),
     frozenset({"datasets"}),
+    frozenset({"evaluation"}),
     frozenset({"__init__", "__main__", "commands"}),
 )
 
