@@ -1,7 +1,7 @@
 """Measure speed as ratios within one run, on networks with random weights; no download.
 
     python -m benchmarks.speed                # all of it: CUDA where there is one, else the CPU
-    python -m benchmarks.speed --only peers   # one part: cam, gradients, diffcam, peers or memory
+    python -m benchmarks.speed --only peers   # one part: cam, gradients, peers ...
     python -m benchmarks.speed --json speed.json
 
 What is compared runs in turns, and each figure is the median over the turns of the ratio within
@@ -27,6 +27,7 @@ if __package__ in (None, ""):  # run as a file: Python then looks beside the fil
     sys.path.insert(0, str(REPO))
 
 import explain_core as xc  # noqa: E402
+from benchmarks.estimates import measure_estimates  # noqa: E402
 from benchmarks.measuring import (  # noqa: E402
     PHOTO_SIZE,
     Row,
@@ -305,6 +306,7 @@ PARTS: Mapping[str, Callable[[torch.device, int], Iterator[Row]]] = {
     "gradients": measure_gradients,
     "diffcam": measure_diffcam,
     "peers": measure_peers,
+    "estimates": measure_estimates,
     "memory": measure_memory,
 }
 

@@ -150,6 +150,8 @@ class SpeedMeter:
             chunk = min(chunk * _FACTOR, whole)
             count, taken = run(chunk)
             if count > fewest and (taken - shortest > _LONG_ENOUGH_S or chunk == whole):
+                # The first batch of a size allocates, and the machine may have been disturbed.
+                taken = min(taken, run(chunk)[1])
                 pass_s = max(0.0, taken - shortest) / (count - fewest)
                 return Pace(taken - pass_s * count, pass_s)
         return Pace(0.0, shortest / max(1, fewest))

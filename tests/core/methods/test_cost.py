@@ -112,14 +112,26 @@ def test_a_quick_pass_is_timed_in_a_larger_chunk(model, monkeypatch, clock):
 
     slowed(monkeypatch, clock, perturbation, "draw_masks", draw)
     estimated(SpeedMeter(clock), "rise", model, {"num_masks": 5000})
-    assert drawn == [1, 1, 4, 16, 64, 256]
+    assert drawn == [1, 1, 4, 16, 64, 256, 256]
+
+
+def test_a_disturbance_while_it_is_timed_does_not_count(model, monkeypatch, clock):
+    drawn = []
+
+    def draw(rng, count, **_):
+        drawn.append(count)
+        return 0.04 * count + (5.0 if drawn == [1, 1, 4] else 0.0)
+
+    slowed(monkeypatch, clock, perturbation, "draw_masks", draw)
+    seconds = estimated(SpeedMeter(clock), "rise", model, {"num_masks": 5000})
+    assert seconds == pytest.approx(0.04 * 5000)
 
 
 def test_no_more_is_timed_than_the_whole(model, monkeypatch, clock):
     slowed(monkeypatch, clock, xc.Model, "logits", lambda model, x: 1e-6 * len(x))
     with count_passes() as counter:
         seconds = estimated(SpeedMeter(clock), "rise", model, {"num_masks": 10})
-    assert counter.passes == 1 + 1 + 4 + 10
+    assert counter.passes == 1 + 1 + 4 + 10 + 10
     assert seconds == pytest.approx(10e-6)
 
 
