@@ -53,7 +53,7 @@ class Truth:
     Attributes:
         mask: (H0, W0) bool.
         boxes: what encloses the evidence, where no mask is known.
-        parts: keypoints of the evidence, or of everything, as the metric asks.
+        parts: keypoints of what differs from the other class; where none is named, of everything.
     """
 
     mask: Array | None = None
@@ -97,5 +97,8 @@ class Truth:
                 f"{size[0]} x {size[1]}; a mask must be of the picture's own size"
             )
         if not area.any():
-            raise InputError("the mask is empty inside the picture; there is no evidence to find")
+            raise InputError(
+                "the mask or the boxes are empty inside the picture, so there is no evidence to "
+                "find; leave this picture out"
+            )
         return area

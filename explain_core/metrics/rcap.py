@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
-import torch
 
 from explain_core.errors import InputError
-from explain_core.models.device import batch_size
+from explain_core.metrics.asking import score_of_map
+from explain_core.metrics.metric import Curve, Plan, Score
+from explain_core.metrics.removals import Removal
 from explain_core.models.model import Model
-from explain_core.types import Image, SaliencyMap
+from explain_core.parameters import Parameter
+from explain_core.types import Array, Image, SaliencyMap, read_only
+
+LOWER_BOUND = Parameter(
+    name="lower_bound",
+    label="Lower bound (RCAP)",
+    default=50.0,
+    phase="prepare",
+    help="Percentile of the map below which pixels are never recovered.",
+    min=0.0,
+    max=99.0,
+    step=10.0,
+    unit="%",
+)
+INTERVAL = Parameter(
+    name="interval",
+    label="Interval (RCAP)",
+    default=10.0,
+    phase="prepare",
+    help="How many percent of the pixels each step recovers; it must divide 100 - lower bound.",
+    min=0.5,
+    max=100.0,
+    step=0.5,
+    unit="%",
+)
 
 
 def rcap(
@@ -36,35 +63,38 @@ def rcap(
         In [0, 1]; higher is better.
 
     Raises:
-        InputError: a map without positive evidence, of another size than the model's input, or
-            bounds that do not fit.
+        InputError: a map with NaN, without positive evidence or of another size than the model's
+            input, or bounds that do not fit.
     """
-    index = model.class_index(target)
+    plan = partial(plan_rcap, lower_bound=lower_bound, interval=interval)
+    value = score_of_map(plan, model, image, smap, target=target).value
+    assert value is not None
+    return value
+
+
+def plan_rcap(values: Array, *, lower_bound: float = 50.0, interval: float = 10.0) -> Plan:
+    """Ask for the pictures `I_k`; the curve holds the j terms of which RCAP is the mean.
+
+    Args:
+        values: (H, W), >= 0, some above 0.
+    """
     num_steps = round((100 - lower_bound) / interval) if interval > 0 else 0
     if not 0 <= lower_bound < 100 or not np.isclose(num_steps * interval, 100 - lower_bound):
         raise InputError(
             "interval must divide 100 - lower_bound into whole steps "
             f"(got lower_bound={lower_bound:g}, interval={interval:g}); try 50 and 10"
         )
-    values = np.maximum(smap.values.astype(np.float64), 0)
-    if not values.any():
-        raise InputError("the map has no positive evidence, so RCAP is undefined")
-    pixels = model.to_pixels(image)
-    if values.shape != tuple(pixels.shape[2:]):
-        raise InputError(
-            f"the map is {values.shape}, but '{model.name}' looks at {tuple(pixels.shape[2:])}"
-        )
     if values.min() < values.max():
         values = values - values.min()
-    values = values / values.max()
-    thresholds = np.percentile(values, [100 - k * interval for k in range(1, num_steps + 1)])
+    percents = interval * np.arange(1, num_steps + 1)
+    thresholds = np.percentile(values, np.maximum(100 - percents, 0))
     kept = values >= thresholds[:, None, None]
-    ratios = (values * kept).sum(axis=(1, 2)) / values.sum()
+    saliency = (values * kept).sum(axis=(1, 2)) / values.sum()
+    counts = values.size - kept.sum(axis=(1, 2))
 
-    masks = torch.from_numpy(kept).to(pixels)[:, None]
-    size = batch_size(model.device, (values.shape[0], values.shape[1]))
-    logits = torch.cat(
-        [model.logits(model.normalise(pixels * part)) for part in torch.split(masks, size)]
-    )
-    probabilities = model.probabilities(logits.cpu().double().numpy())[:, index]
-    return float(np.mean(ratios * probabilities))
+    def read(found: Array) -> Score:
+        terms = read_only(saliency * found[:, 0])
+        return Score(float(terms.mean()), curve=Curve(read_only(percents / 100), terms))
+
+    # Ties with the threshold are recovered together, so that the order among them has no say.
+    return Plan(tuple(Removal(int(count), "least relevant") for count in counts), read)

@@ -4,9 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
+from skimage.metrics import structural_similarity as skimage_ssim
 
 from explain_core.errors import InputError
-from explain_core.metrics.agreement import rank_correlation, top_area_iou
+from explain_core.metrics.agreement import (
+    rank_correlation,
+    structural_similarity,
+    top_area,
+    top_area_iou,
+)
 
 
 def slow_ranks(values):
@@ -90,7 +97,7 @@ def test_the_top_areas_of_half_seen_maps_are_of_what_both_saw():
 # ---- what is refused -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("compare", [rank_correlation, top_area_iou])
+@pytest.mark.parametrize("compare", [rank_correlation, top_area_iou, structural_similarity])
 def test_maps_of_different_sizes_are_refused(compare):
     with pytest.raises(InputError, match=r"not \(2, 3\) with \(3, 2\); put both onto the original"):
         compare(np.ones((2, 3)), np.ones((3, 2)))
@@ -100,3 +107,51 @@ def test_maps_of_different_sizes_are_refused(compare):
 def test_a_share_out_of_its_range_is_refused(share):
     with pytest.raises(InputError, match="share must be above 0 and at most 1"):
         top_area_iou(np.ones((2, 2)), np.ones((2, 2)), share)
+
+
+# ---- structural similarity and ranks, against other libraries ------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_structural_similarity_is_that_of_scikit_image(seed):
+    one, other = maps(seed, (17, 23))
+    one, other = one - 2, one + 0.3 * other  # alike, and one of them signed
+    scaled = [np.maximum(each, 0).astype(float) / each.max() for each in (one, other)]
+    expected = skimage_ssim(*scaled, data_range=1.0)
+    assert 0.2 < expected < 0.98
+    assert structural_similarity(one, other) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_map_is_like_itself_at_any_scale():
+    one = np.random.default_rng(0).normal(size=(9, 12))
+    assert structural_similarity(one, 40 * one) == pytest.approx(1, abs=1e-12)
+
+
+def test_an_empty_map_is_like_a_flat_one_but_not_like_a_busy_one():
+    busy = np.random.default_rng(0).random((20, 20))
+    assert structural_similarity(np.zeros((20, 20)), -busy) == 1
+    assert structural_similarity(np.zeros((20, 20)), busy) < 0.05
+
+
+def test_where_a_map_never_looked_counts_as_zero():
+    one, other = maps(1, (12, 12))
+    unseen, zero = one.copy(), one.copy()
+    unseen[:3], zero[:3] = np.nan, 0
+    assert structural_similarity(unseen, other) == structural_similarity(zero, other)
+
+
+def test_maps_smaller_than_a_window_are_refused():
+    with pytest.raises(InputError, match="maps must be at least 7 x 7 pixels"):
+        structural_similarity(np.ones((6, 9)), np.ones((6, 9)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_rank_correlation_is_that_of_scipy(seed):
+    one, other = maps(seed, (19, 21))
+    expected = spearmanr(one.ravel(), other.ravel()).statistic
+    assert rank_correlation(one, other) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_top_area_keeps_the_shape_of_its_map():
+    area = top_area(np.array([[3.0, 0.0], [-1.0, 5.0]]), 0.5)
+    np.testing.assert_array_equal(area, [[True, False], [False, True]])
