@@ -8,8 +8,6 @@ import math
 import os
 import re
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ import PIL.Image
 from PIL import ExifTags, ImageCms, ImageFile, TiffImagePlugin
 
 from explain_core.errors import ImageError
+from explain_core.images.silence import Silence
 from explain_core.types import Array, Image, read_only
 
 MAX_PIXELS = 64_000_000
@@ -109,34 +108,7 @@ _UPRIGHT: dict[int, Callable[[Array], Array]] = {
 }
 
 
-class _PillowSilence:
-    """Silence Pillow's own warnings while at least one thread reads.
-
-    `warnings.catch_warnings` puts back a whole list of filters on leaving, and with several
-    threads the wrong one. Adding one narrow rule and taking that rule away again commutes with
-    whatever other threads do to the list.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._num_readers = 0
-        self._rule: object = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._num_readers += 1
-            if self._rule not in warnings.filters:
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                self._rule = warnings.filters[0]
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._num_readers -= 1
-            if self._num_readers == 0 and self._rule in warnings.filters:
-                cast(list[Any], warnings.filters).remove(self._rule)
-
-
-_SILENCE = _PillowSilence()
+_SILENCE = Silence(r"PIL\.")
 
 
 def read_image(source: str | os.PathLike[str] | bytes | BinaryIO) -> Image:
