@@ -14,6 +14,9 @@ from explain_core.models.device import batch_size, halve_on_out_of_memory
 from explain_core.models.model import Model
 from explain_core.types import Array, Image, as_size
 
+# Many small pictures at once leave a CPU's cache: 640 of 28 x 28 took 1.5 times as long as 32.
+_MOST_AT_ONCE_ON_CPU = 32
+
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
@@ -44,6 +47,8 @@ def scorer_of(model: Model, image: Image) -> Scorer:
     model.require_head()
     pixels = model.to_pixels(image)[0]
     num_at_once = batch_size(model.device, as_size(pixels.shape[1:]))
+    if model.device.type == "cpu":
+        num_at_once = min(num_at_once, _MOST_AT_ONCE_ON_CPU)
 
     def probabilities(pictures: Tensor) -> Array:
         def run(size: int) -> Array:
