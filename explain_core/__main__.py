@@ -12,6 +12,7 @@ import PIL.Image
 
 import explain_core as xc
 from explain_core.commands.bank import add_bank
+from explain_core.commands.evaluate import add_evaluate
 from explain_core.commands.methods import add_methods
 from explain_core.commands.probe import add_probe
 from explain_core.maps import normalise
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_bank(commands)
     add_probe(commands)
     add_methods(commands)
+    add_evaluate(commands)
     _add_lists(commands)
     given = parser.parse_args(arguments)
     try:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
+from explain_core.commands.meter import Meter, duration, ended_like_ctrl_c
 from explain_core.errors import BankError
 from explain_core.models.loading import load_model
 from explain_core.references.bank import Bank, open_bank
@@ -31,8 +26,6 @@ out. A bank in the folder `banks` of what the environment's WHYNOT_REFERENCES na
 its name: explain --reference-set NAME/CLASS.
 """
 _NUM_LISTED = 10
-_SECONDS_BETWEEN_LINES = 5.0
-_SECONDS_BETWEEN_REDRAWS = 0.2
 
 
 def add_bank(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -82,9 +75,13 @@ def add_bank(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _build(given: argparse.Namespace) -> None:
-    with _ended_like_ctrl_c():
+    with ended_like_ctrl_c():
         model = load_model(given.model, layer=given.layer)
-        meter = _Meter()
+        meter = Meter()
+
+        def show(now: BuildProgress) -> None:
+            meter.show(progress_text(now), is_last=now.done == now.total)
+
         try:
             built = build_bank(
                 model,
@@ -95,7 +92,7 @@ def _build(given: argparse.Namespace) -> None:
                 pooling=given.pooling,
                 engine=given.engine,
                 has_thumbnails=not given.no_thumbnails,
-                progress=meter.show,
+                progress=show,
             )
         finally:
             meter.end()
@@ -171,63 +168,13 @@ def _print_skipped(bank: Bank) -> None:
         print(f"    {path}: {reason}")
 
 
-class _Meter:
-    """Show progress: one line that is drawn again on a terminal, else a line now and then."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._shown_at = -float("inf")
-        self._is_open = False
-
-    def show(self, now: BuildProgress) -> None:
-        """Show how far a build is, unless it was shown just before."""
-        pause = _SECONDS_BETWEEN_REDRAWS if self._is_terminal else _SECONDS_BETWEEN_LINES
-        if time.monotonic() - self._shown_at < pause and now.done < now.total:
-            return
-        self._shown_at = time.monotonic()
-        text = progress_text(now)
-        if self._is_terminal:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-            self._is_open = True
-        else:
-            print(text, file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._is_open:
-            print(file=sys.stderr)
-        self._is_open = False
-
-
 def progress_text(now: BuildProgress) -> str:
     """Return one line: how many of how many, the rate, the time left."""
     parts = [f"{now.done:,} of {now.total:,} pictures ({now.done / now.total:.0%})"]
     if now.rate:
         parts.append(f"{now.rate:,.1f} per second")
     if now.seconds_left is not None and now.done < now.total:
-        parts.append(f"{_duration(now.seconds_left)} left")
+        parts.append(f"{duration(now.seconds_left)} left")
     if now.num_skipped:
         parts.append(f"{now.num_skipped:,} left out")
     return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
-
-
-@contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM, by which batch systems end a job, do what Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

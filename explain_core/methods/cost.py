@@ -126,7 +126,7 @@ class SpeedMeter:
         self, method: Method, model: Model, layer: str, values: Mapping[str, ParameterValue]
     ) -> Pace:
         """Time chunks of a method, each larger than the last, until one takes long enough."""
-        picture = _made_up(model)
+        picture = made_up_picture(model)
 
         def run(steps: int) -> tuple[int, float]:
             chosen = dict(values)
@@ -157,7 +157,7 @@ class SpeedMeter:
         return Pace(0.0, shortest / max(1, fewest))
 
 
-def _made_up(model: Model) -> Image:
+def made_up_picture(model: Model) -> Image:
     """Return a picture of noise, of the size of the model's input."""
     prep = model.preprocessing
     size = prep.size if prep.num_channels == 1 else (*prep.size, prep.num_channels)

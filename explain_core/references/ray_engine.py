@@ -74,7 +74,7 @@ def embed_by_ray(
         )
     if not entries:
         return
-    with _connected() as ray:
+    with connected() as ray:
         yield from _embed(ray, model, images, entries, layer, pooling)
 
 
@@ -186,7 +186,7 @@ def _embedded(columns: dict[str, Array], classes: dict[str, str | None]) -> Embe
 
 
 @contextmanager
-def _connected() -> Iterator[Any]:
+def connected() -> Iterator[Any]:
     """Give Ray, connected to a cluster; end what was started here."""
     is_local = not os.environ.get("RAY_ADDRESS")
     for name, value in (_QUIET | (_LOOPBACK if is_local else {})).items():

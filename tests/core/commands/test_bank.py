@@ -93,11 +93,11 @@ def test_an_unknown_model_exits_with_2(tmp_path: Path, capsys: Output) -> None:
 STOPPED = """
 import sys
 from explain_core.__main__ import main
-from explain_core.commands import bank
+from explain_core.commands import meter
 from explain_core.references import embedding
 
 embedding._MAX_BATCH = 8
-bank._SECONDS_BETWEEN_LINES = 0
+meter.SECONDS_BETWEEN_LINES = 0
 sys.exit(main(sys.argv[1:]))
 """
 
