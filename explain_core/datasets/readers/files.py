@@ -10,16 +10,18 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, overload
+from typing import IO, TypeVar, overload
 
 from explain_core.datasets.dataset import Example
-from explain_core.errors import InputError
+from explain_core.errors import ExplainError, InputError
 from explain_core.images.reading import read_image
 from explain_core.references.listing import PICTURE_SUFFIXES
 from explain_core.truth import Box, Truth
 from explain_core.types import Image
 
 TruthOf = Callable[[str | None], Truth | None]
+Asked = TypeVar("Asked")
+Made = TypeVar("Made")
 
 
 class Strings(Sequence[str]):
@@ -135,10 +137,22 @@ class Pictures:
         return Example(
             id=id,
             label=self.label(index),
-            read=partial(self.read, self.root / self.path_of(id)),
-            truth=self.truth_of(index),
+            read=partial(_told_from, self.root, self.read, self.root / self.path_of(id)),
+            truth=partial(_told_from, self.root, self.truth_of(index)),
             group=self.group_of(index),
         )
+
+
+def _told_from(root: Path, make: Callable[[Asked], Made], asked: Asked) -> Made:
+    """Make something; a message about it names files from `root` on, or from beside it, as ids do.
+
+    What is said of one picture goes into results, which tell nothing of the machine.
+    """
+    try:
+        return make(asked)
+    except ExplainError as error:
+        said = str(error).replace(f"{root}{os.sep}", "").replace(f"{root.parent}{os.sep}", "")
+        raise type(error)(said) from error
 
 
 def no_truth(other: str | None) -> None:

@@ -39,8 +39,17 @@ def test_folders_are_classes_in_the_order_of_their_names(folder: Path) -> None:
 def test_nothing_is_read_before_it_is_asked_for(folder: Path) -> None:
     (folder / "wren" / "a.jpg").write_bytes(b"not a picture")
     example = read_image_folder(folder).examples[1]
-    with pytest.raises(ImageError, match=r"a.jpg"):
+    with pytest.raises(ImageError, match=r"'wren/a.jpg'") as caught:
         example.read()
+    assert str(folder.parent) not in str(caught.value)
+
+
+def test_messages_on_a_mask_do_not_tell_where_the_set_lies(folder: Path) -> None:
+    text(folder.parent / "masks" / "wren" / "a.png", "no mask")
+    example = read_image_folder(folder, folder.parent / "masks").examples[1]
+    with pytest.raises(InputError, match=r"a.png'") as caught:
+        example.truth(None)
+    assert str(folder.parent) not in str(caught.value)
 
 
 def test_masks_are_truth_for_the_class_and_unknown_against_another(folder: Path) -> None:
