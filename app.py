@@ -19,6 +19,7 @@ run_page(
         [
             st.Page("pages/explain.py", title="Explain", icon=":material/contrast:", default=True),
             st.Page("pages/references.py", title="References", icon=":material/photo_library:"),
+            st.Page("pages/evaluate.py", title="Evaluate", icon=":material/leaderboard:"),
             st.Page("pages/models.py", title="Models", icon=":material/account_tree:"),
         ],
         position="top",

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import streamlit as st
 
 import explain_core as xc
+from components.evaluation_queue import EvaluationQueue
+from explain_core.datasets.dataset import Dataset
+from explain_core.evaluation.estimating import Estimate, estimate
+from explain_core.evaluation.plan import Plan
+from explain_core.evaluation.results import ROWS, Results, read_results
+from explain_core.evaluation.sources import open_dataset
+from explain_core.evaluation.tables import Summary, summarise
 from explain_core.memory import BoundedMemory
 from explain_core.methods.cost import Pace, SpeedMeter
 from explain_core.methods.stability import Kind, Stability, question_change, stability
 from explain_core.methods.store import EvidenceStore
+from explain_core.metrics.metric import Score
 from explain_core.models.tap import count_passes
 from explain_core.models.text_classes import checked_texts, text_vectors, with_text_vectors
 from explain_core.references import banks
@@ -39,8 +51,19 @@ MAX_PLANES = 8
 MAX_PROBES = 4
 MAX_TEXT_MODELS = 4
 MAX_TEXTS_BYTES = 2**22
+MAX_SCORES_BYTES = 2**22
 MAX_WHOLE = 20_000
 MAX_BANK_SETS_BYTES = 2**30
+MAX_DATASETS = 8
+MAX_EVALUATIONS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Hold a map's scores by metric, and the values of its sliders that they belong to."""
+
+    values: Mapping[str, ParameterValue]
+    scores: Mapping[str, Score]
 
 
 @dataclass(eq=False)
@@ -53,6 +76,8 @@ class SessionMemory:
         logits: predictions by picture.
         messages: what the viewer was sent.
         judgements: what was found out about reference sets.
+        scores: of maps.
+        findings: what became of maps that were put to the test.
         texts: their vectors, by text side and text.
         probes: fitted in this session, by the name of the model that each makes.
         probed: those models, as far as they were asked for.
@@ -64,6 +89,8 @@ class SessionMemory:
     logits: BoundedMemory[Array] = field(default_factory=BoundedMemory)
     messages: BoundedMemory[bytes] = field(default_factory=BoundedMemory)
     judgements: BoundedMemory[Any] = field(default_factory=BoundedMemory)
+    scores: BoundedMemory[Scored] = field(default_factory=lambda: BoundedMemory(MAX_SCORES_BYTES))
+    findings: BoundedMemory[Any] = field(default_factory=BoundedMemory)
     texts: BoundedMemory[Array] = field(default_factory=lambda: BoundedMemory(MAX_TEXTS_BYTES))
     probes: dict[str, xc.LinearProbe] = field(default_factory=dict)
     probed: dict[str, xc.Model] = field(default_factory=dict)
@@ -219,7 +246,14 @@ def logits_of(model: xc.Model, image: xc.Image) -> Array:
     """Return the logits (num_classes,) of a picture."""
     memory = session_memory()
     key = (model.key, image.digest)
-    return _kept(memory, memory.logits, key, lambda: model.predict(image))
+
+    def predict() -> Array:
+        begin = time.perf_counter()
+        logits = model.predict(image)
+        _paces().setdefault(model, time.perf_counter() - begin)
+        return logits
+
+    return _kept(memory, memory.logits, key, predict)
 
 
 def basis_of(
@@ -508,6 +542,78 @@ def _judged(key: Hashable, make: Callable[[], Value]) -> Value:
     return _kept(memory, judgements, key, make)
 
 
+# ---- scores and tests of maps --------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner=False)
+def _paces() -> WeakKeyDictionary[xc.Model, float]:
+    """Return how long models took for a picture, shared by all sessions."""
+    return WeakKeyDictionary()
+
+
+def pass_seconds(model: xc.Model) -> float:
+    """Return about how long a picture takes: as the last scores, else as the first prediction."""
+    return _paces().get(model, 0.0)
+
+
+def kept_scores(key: Hashable) -> Scored | None:
+    """Return what this session keeps of a map's scores."""
+    return session_memory().scores.get(key)
+
+
+def keep_scores(key: Hashable, scored: Scored) -> None:
+    """Keep a map's scores in this session."""
+    session_memory().scores.put(key, scored)
+
+
+def score(
+    model: xc.Model,
+    image: xc.Image,
+    maps: Mapping[Hashable, xc.SaliencyMap],
+    metrics: Sequence[str],
+    *,
+    target: int | None,
+    references: tuple[int, ...],
+    progress: Callable[[float], None] | None,
+) -> dict[Hashable, dict[str, Score]]:
+    """Return the scores of maps by many metrics, in one call with shared passes.
+
+    The caller counts them for the session.
+    """
+    named = {str(place): smap for place, smap in enumerate(maps.values())}
+    with count_passes() as counter:
+        begin = time.perf_counter()
+        found = xc.metrics.score_maps(
+            xc.metrics.scorer_of(model, image),
+            named,
+            metrics,
+            target=target,
+            references=references,
+            progress=progress,
+        )
+        taken = time.perf_counter() - begin
+    if counter.passes:
+        _paces()[model] = taken / counter.passes
+    return dict(zip(maps, found.values(), strict=True))
+
+
+def kept_finding(key: Hashable) -> Any:
+    """Return what this session found out about a map; None where it never asked."""
+    return session_memory().findings.get(key)
+
+
+def keep_finding(key: Hashable, value: Any) -> None:
+    """Keep what was found out about a map, in place of what was found before."""
+    session_memory().findings.put(key, value)
+
+
+def find_out(key: Hashable, make: Callable[[], Value]) -> Value:
+    """Return what a test finds out about a map, made once."""
+    memory = session_memory()
+    findings: BoundedMemory[Value] = memory.findings
+    return _kept(memory, findings, key, make)
+
+
 def message_of(key: Hashable, make: Callable[[], bytes]) -> bytes:
     """Return the viewer's message for a set of bases, made once."""
     memory = session_memory()
@@ -541,3 +647,73 @@ def _kept(
                 memory.passes += counter.passes
         kept.put(key, value)
     return value
+
+
+# ---- evaluations -----------------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner=False)
+def evaluation_queue() -> EvaluationQueue:
+    """Return the evaluations of this server, shared by all sessions."""
+    return EvaluationQueue()
+
+
+@st.cache_resource(show_spinner=False)
+def _own_folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="whynot-evaluations-")
+
+
+def own_folder() -> Path:
+    """Return a folder of this server, which goes with it."""
+    return Path(_own_folder().name)
+
+
+@st.cache_resource(max_entries=MAX_DATASETS, show_spinner="Opening the data set …")
+def dataset_of(source: str) -> Dataset:
+    """Return a data set, shared by all sessions.
+
+    Args:
+        source: as `open_dataset` takes it.
+
+    Raises:
+        InputError: the source's folder does not hold what it should.
+    """
+    return open_dataset(source)
+
+
+def estimate_of(plan: Plan, model: xc.Model) -> Estimate:
+    """Return what an evaluation costs on this machine, measured once for all sessions."""
+    key = (model.key, plan.layer, plan.methods, plan.metrics, plan.limit, plan.num_examples)
+    with counted_passes():
+        return _estimate(key, plan, model)
+
+
+@st.cache_resource(max_entries=MAX_EVALUATIONS, show_spinner=False)
+def _estimate(key: Hashable, _plan: Plan, _model: xc.Model) -> Estimate:
+    return estimate(_plan, _model, speeds=_speed_meter())
+
+
+def results_in(folder: Path) -> Results:
+    """Return what an evaluation's folder holds, read again where it has changed.
+
+    Raises:
+        InputError: it holds no evaluation.
+    """
+    rows = folder / ROWS
+    return _results_in(folder, rows.stat().st_mtime_ns if rows.exists() else 0)
+
+
+@st.cache_resource(max_entries=MAX_EVALUATIONS, show_spinner=False)
+def _results_in(folder: Path, changed_ns: int) -> Results:
+    return read_results(folder)
+
+
+def summary_of(results: Results, baseline: int | None) -> Summary:
+    """Return the means of an evaluation with what they are compared with."""
+    key = (results.plan.digest, tuple(row.index for row in results.rows), baseline)
+    return _summary(key, results)
+
+
+@st.cache_resource(max_entries=4 * MAX_EVALUATIONS, show_spinner=False)
+def _summary(key: tuple[str, tuple[int, ...], int | None], _results: Results) -> Summary:
+    return summarise(_results, baseline=key[2])

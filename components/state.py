@@ -6,7 +6,8 @@ switching pages. Keys that end in a digest begin afresh with every picture.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import streamlit as st
@@ -29,6 +30,8 @@ REFERENCE_BANK = "reference-bank"
 MAKE_BY = "make-by"
 NUM_NEAREST = "num-nearest"
 JUDGE = "judge"
+TRUST = "trust"
+TRUST_OF = "trust-of"
 SHOW_AS = "show-as"
 PRESETS = "presets"
 COMPARE = "compare"
@@ -36,6 +39,21 @@ GAMMAS = "gammas"
 SECOND_MODEL = "second-model"
 LAM = "lam"
 TEXTS = "texts"
+EVALUATION_DATA = "evaluation-data"
+EVALUATION_COUNT = "evaluation-count"
+EVALUATION_AGAINST = "evaluation-against"
+EVALUATION_SEED = "evaluation-seed"
+EVALUATION_LEAST = "evaluation-least-probability"
+EVALUATION_ONLY_RIGHT = "evaluation-only-right"
+EVALUATION_KIND = "evaluation-kind"
+EVALUATION_METHODS = "evaluation-methods"
+EVALUATION_PRESETS = "evaluation-presets"
+EVALUATION_SWEEP = "evaluation-sweep"
+EVALUATION_METRICS = "evaluation-metrics"
+EVALUATION_BASELINE = "evaluation-baseline"
+EVALUATION_COMPARE = "evaluation-compare"
+EVALUATION_PICTURE = "evaluation-picture"
+EVALUATION_EARLIER = "evaluation-earlier"
 
 MAX_SETS = 20
 
@@ -91,6 +109,39 @@ def choose_model(name: str, page: str | None = None) -> None:
     """Choose another model, on another page where one is named; for a button's callback."""
     st.session_state[MODEL] = name
     want_page(page)
+
+
+def begin(key: str, value: object) -> None:
+    """Give a widget what it shows first; what was chosen before stays.
+
+    A widget that may be set by other means than itself takes no default of its own.
+    """
+    st.session_state.setdefault(key, value)
+
+
+def values_of(keys: Sequence[str]) -> dict[str, object]:
+    """Return what widgets show, by their keys; None for those that were never shown."""
+    return {key: st.session_state.get(key) for key in keys}
+
+
+def take_settings(menu: str, settings: Mapping[str, Mapping[str, object]]) -> None:
+    """Let widgets show the settings that a menu was opened for, None as they begin by themselves.
+
+    For a callback: settings are taken before the widgets are shown.
+    """
+    for key, value in settings.get(st.session_state[menu], {}).items():
+        if value is None:
+            st.session_state.pop(key, None)
+        else:  # a copy: the settings are of all sessions
+            st.session_state[key] = copy(value)
+
+
+def put_picked(chart: str, key: str) -> None:
+    """Let a widget show the point that was clicked in a chart; its `customdata` is the value."""
+    points = st.session_state[chart]["selection"]["points"]
+    if points and "customdata" in points[0]:
+        picked = points[0]["customdata"]
+        st.session_state[key] = picked[0] if isinstance(picked, list) else picked
 
 
 def per_question(name: str, model: Model, image: Image, *parts: object) -> str:
@@ -280,9 +331,26 @@ def was_cancelled(wanted: str) -> bool:
     return bool(st.session_state.pop(_CANCELLED, None) == wanted)
 
 
-def keep_started(shown: set[str]) -> None:
-    """Forget what was asked for of other questions, so that nothing starts on coming back."""
-    st.session_state[_STARTED] = _started() & shown
+def keep_started(shown: set[str], kinds: Collection[str] = ()) -> None:
+    """Forget what was asked for of other questions, so that nothing starts on coming back.
+
+    Args:
+        kinds: what begins so, up to a dash, is left for `keep_started_of`.
+    """
+    st.session_state[_STARTED] = frozenset(
+        each for each in _started() if each in shown or _kind_of(each) in kinds
+    )
+
+
+def keep_started_of(kind: str, shown: set[str]) -> None:
+    """Forget what was asked for of a kind, but for what is shown."""
+    st.session_state[_STARTED] = frozenset(
+        each for each in _started() if each in shown or _kind_of(each) != kind
+    )
+
+
+def _kind_of(wanted: str) -> str:
+    return wanted.rpartition("-")[0]
 
 
 def is_started(wanted: str) -> bool:

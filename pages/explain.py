@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,10 @@ from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
 from components.reference_builder import Place
 from components.reference_judge import show_judgement, show_stability
-from components.slow_methods import Prepared, Wanted, prepare_quick, run_started
+from components.score_strip import ShownMap, score_button, show_scores
+from components.slow_methods import Prepared, Task, Wanted, prepare_quick, run_started
+from components.trust_panel import show_trust, trust_toggle
+from components.trust_steps import Tested
 from components.varying import show_varying
 from components.wording import class_name, percent, took_effect
 from explain_core import METHODS, ExplainError, Image, Model, render
@@ -87,12 +90,16 @@ def main() -> None:
         compare = compare_classes if view == "classes" else compare_models
         run_started(*compare(_compared(asked, methods, parameters), above, below))
         return
+    wanted = {method: _wanted(asked, method, parameters) for method in methods}
     with above:
-        prepared = _prepared(asked, methods, parameters)
+        prepared = prepare_quick(list(wanted.values()))
+    asked_below: list[tuple[Task, Any]] = []
     with below:
         if prepared.bases:
-            _maps(asked, prepared)
+            asked_below = _maps(asked, prepared, wanted)
     run_started(prepared.started, prepared.place)
+    for task, place in asked_below:
+        run_started([task], place)
 
 
 def _ask() -> Asked | None:
@@ -161,31 +168,31 @@ def _compared(asked: Asked, methods: Sequence[str], parameters: Values) -> Compa
     )
 
 
-def _prepared(asked: Asked, methods: Sequence[str], parameters: Values) -> Prepared:
-    """Return the methods' bases, as far as they go."""
-    return prepare_quick(
-        [
-            Wanted(
-                model=asked.model,
-                image=asked.image,
-                method=method,
-                target=asked.question.target,
-                references=asked.question.references,
-                reference_set=asked.question.reference_set,
-                layer=asked.layer,
-                parameters={
-                    parameter.name: parameters[parameter.name]
-                    for parameter in METHODS[method].parameters_of("prepare")
-                },
-            )
-            for method in methods
-        ]
+def _wanted(asked: Asked, method: str, parameters: Values) -> Wanted:
+    """Return what is asked of a method."""
+    return Wanted(
+        model=asked.model,
+        image=asked.image,
+        method=method,
+        target=asked.question.target,
+        references=asked.question.references,
+        reference_set=asked.question.reference_set,
+        layer=asked.layer,
+        parameters={
+            parameter.name: parameters[parameter.name]
+            for parameter in METHODS[method].parameters_of("prepare")
+        },
     )
 
 
 @st.fragment
-def _maps(asked: Asked, prepared: Prepared) -> None:
-    """Show the maps; what is set in the viewer runs only this part again, never a network."""
+def _maps(asked: Asked, prepared: Prepared, wanted: Mapping[str, Wanted]) -> list[tuple[Task, Any]]:
+    """Show the maps; what is set in the viewer runs only this part again, never a network.
+
+    Returns:
+        What was started below the maps, and where its progress is shown. A button there runs the
+        whole page again: a run of this part alone could not be cancelled.
+    """
     cautions = st.container()
     bases = prepared.bases
     panels = [
@@ -210,7 +217,32 @@ def _maps(asked: Asked, prepared: Prepared) -> None:
                 )
             ]
         )
-    _downloads(asked, panels, settings)
+    shown = [
+        ShownMap(
+            model=asked.model,
+            image=asked.image,
+            title=panel.title,
+            basis=panel.basis,
+            values=settings.of(panel.name),
+            target=asked.question.target,
+            references=asked.question.references,
+            reference_set=asked.question.reference_set,
+        )
+        for panel in panels
+    ]
+    started: list[tuple[Task, Any]] = []
+    show_scores(shown)
+    place = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _downloads(asked, panels, settings)
+        scoring = score_button(shown)
+        is_testing = trust_toggle()
+    if scoring is not None:
+        started.append((scoring, place))
+    if is_testing:
+        whole = [each for each in shown if not prepared.notes.get(each.name)]
+        testing = show_trust([Tested(each, wanted[each.name]) for each in whole])
+        started += [] if testing is None else [testing]
     lam = float(settings.shared.get(LAM.name, LAM.default))
     if "diffcam" in bases:
         state.note_lam(lam)
@@ -218,6 +250,7 @@ def _maps(asked: Asked, prepared: Prepared) -> None:
     if asked.question.kind == "what varies":
         show_varying(asked.place, asked.question, lam)
     reading_note(caching.session_memory().passes)
+    return started
 
 
 def _judge(asked: Asked, lam: float) -> None:
@@ -270,36 +303,35 @@ def _panel(asked: Asked, method: str, basis: Basis, note: str) -> Panel:
 def _downloads(asked: Asked, panels: Sequence[Panel], settings: Settings) -> None:
     """Offer one map's values as they are set now."""
     named = {panel.name: panel for panel in panels}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(
-            "Values of",
-            list(named),
-            format_func=lambda name: named[name].title,
-            key=state.VALUES_OF,
-            width=260,
-            help="The map on the picture's pixels, float32, not normalised; NaN where the model "
-            "never looked.",
-        )
+    name = st.selectbox(
+        "Values of",
+        list(named),
+        format_func=lambda name: named[name].title,
+        key=state.VALUES_OF,
+        width=260,
+        help="The map on the picture's pixels, float32, not normalised; NaN where the model "
+        "never looked.",
+    )
 
-        def as_npy() -> bytes:
-            smap = render(
-                named[name].basis,
-                signed=settings.is_signed and METHODS[name].can_be_signed,
-                **settings.of(name),
-            )
-            file = io.BytesIO()
-            np.save(file, smap.on_original())
-            return file.getvalue()
-
-        is_large = asked.image.pixels.size > _PREPARED_AHEAD_PX
-        st.download_button(
-            "NPY",
-            as_npy if is_large else as_npy(),
-            file_name=f"whynot-{name}.npy",
-            mime="application/octet-stream",
-            on_click="ignore",
-            icon=":material/download:",
+    def as_npy() -> bytes:
+        smap = render(
+            named[name].basis,
+            signed=settings.is_signed and METHODS[name].can_be_signed,
+            **settings.of(name),
         )
+        file = io.BytesIO()
+        np.save(file, smap.on_original())
+        return file.getvalue()
+
+    is_large = asked.image.pixels.size > _PREPARED_AHEAD_PX
+    st.download_button(
+        "NPY",
+        as_npy if is_large else as_npy(),
+        file_name=f"whynot-{name}.npy",
+        mime="application/octet-stream",
+        on_click="ignore",
+        icon=":material/download:",
+    )
 
 
 def _names(asked: Asked) -> str:

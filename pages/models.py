@@ -33,7 +33,7 @@ _ADDING = """
 List your own weights in `models.toml`, beside `app.py` (or wherever `WHYNOT_MODELS` points):
 
 ```toml
-[birds]
+[garden-birds]
 architecture = "torchvision/mobilenet_v2"
 weights = "weights/birds.safetensors"
 classes = "weights/birds.txt"        # one name per line, or a JSON list

@@ -1,0 +1,144 @@
+"""What an evaluation found: table, plots, downloads, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.util import find_spec
+
+import streamlit as st
+
+from components import caching, state
+from components.evaluation_setup import Setup
+from components.evaluation_table import show_differences, show_means
+from components.evaluation_words import method_text, metric_text
+from components.metric_charts import show_bars, show_curves
+from components.wording import counted
+from explain_core.evaluation.exports import scores_csv, scores_parquet
+from explain_core.evaluation.results import Results
+from explain_core.evaluation.tables import Summary, csv_table, markdown_table
+
+_LEGEND = (
+    "Mean over {pictures} [95 % bootstrap interval]. **Grey**: it does not beat every control on "
+    "the same pictures, in words below the number; one that is not grey does. Arrows: ↑ more is "
+    "better, ↓ less is better."
+)
+_DIFFERENCES = (
+    "On the same pictures, method by method less {baseline} [95 % bootstrap interval]. *Not told "
+    "apart*: the interval holds zero."
+)
+
+
+def show_results(setup: Setup, results: Results) -> None:
+    """Show the table, the plots and the downloads of the pictures that are scored."""
+    if not results.scored:
+        st.info(
+            f"None of the {counted(len(results.rows), 'picture')} so far has scores; the list "
+            "below says why.",
+            icon=":material/info:",
+        )
+        return
+    summary = caching.summary_of(results, None)
+    table, plots = st.tabs(["Table", "Plots"])
+    with table:
+        show_means(summary)
+        st.caption(_LEGEND.format(pictures=counted(len(results.scored), "picture")))
+        baseline = _baseline(results)
+        if baseline is not None:
+            summary = caching.summary_of(results, baseline)
+            show_differences(summary)
+            name = method_text(results.plan.methods[baseline])
+            st.caption(_DIFFERENCES.format(baseline=name))
+    with plots:
+        if setup.sweep is None:
+            show_bars(summary)
+            st.caption(
+                "Bars: means; whiskers: 95 % bootstrap intervals. Grey: controls, and a dotted "
+                "line at the best of them. Faint: does not beat them all."
+            )
+        else:
+            show_curves(summary, setup.sweep)
+            st.caption("Lines: means; bands: 95 % bootstrap intervals. Dotted: the best control.")
+    _downloads(setup, results, summary)
+
+
+def _baseline(results: Results) -> int | None:
+    methods = results.plan.methods
+    baseline: int | None = st.selectbox(
+        "Differences to a method",
+        range(len(methods)),
+        index=None,
+        format_func=lambda place: method_text(methods[place]),
+        key=f"{state.EVALUATION_BASELINE}-{results.plan.digest[:16]}",
+        persist_state="session",
+        placeholder="Choose a method",
+        help="Compares each method with this one on the same pictures.",
+        width=360,
+    )
+    return baseline
+
+
+def _downloads(setup: Setup, results: Results, summary: Summary) -> None:
+    name = f"whynot-{setup.material.offered.name}-{results.plan.digest[:8]}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Scores, CSV",
+            lambda: scores_csv(results),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            help="A line for each picture and method.",
+        )
+        if find_spec("pyarrow") is not None:
+            st.download_button(
+                "Scores, Parquet",
+                lambda: scores_parquet(results),
+                file_name=f"{name}.parquet",
+                mime="application/vnd.apache.parquet",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+        st.download_button(
+            "Table, Markdown",
+            lambda: markdown_table(summary),
+            file_name=f"{name}.md",
+            mime="text/markdown",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        st.download_button(
+            "Table, CSV",
+            lambda: csv_table(summary),
+            file_name=f"{name}-table.csv",
+            mime="text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def show_missing(results: Results) -> None:
+    """List the pictures without scores and the numbers that are not defined, with the reasons."""
+    if results.failed:
+        with st.expander(f"{counted(len(results.failed), 'picture')} without scores"):
+            st.dataframe(
+                {
+                    "Picture": [row.id for row in results.failed],
+                    "Class": [row.label for row in results.failed],
+                    "Why": [row.failure for row in results.failed],
+                },
+                hide_index=True,
+            )
+    undefined = Counter(reason for row in results.scored for reason in row.reasons)
+    if undefined:
+        plan = results.plan
+        with st.expander(f"{counted(undefined.total(), 'number')} not defined"):
+            st.dataframe(
+                {
+                    "Method": [method_text(plan.methods[method]) for method, _, _ in undefined],
+                    "Metric": [metric_text(plan.metrics[metric]) for _, metric, _ in undefined],
+                    "Why": [why for _, _, why in undefined],
+                    "Pictures": list(undefined.values()),
+                },
+                hide_index=True,
+            )
+            st.caption("Left out of the means, and of the differences.")
