@@ -102,7 +102,7 @@ _NINE: Glyph = (
 
 # An 8 of two loops that meet at the waist. Each begins with what closes it on the left, as many
 # spans as `_NUM_CLOSING_SPANS` says; the rest of both is a 3.
-_EIGHT: Glyph = (
+EIGHT: Glyph = (
     (
         (0.45, 0.48),
         (0.21, 0.37),
@@ -134,7 +134,7 @@ _GLYPHS: dict[int, Glyph] = {
     5: _FIVE,
     6: _SIX,
     7: _SEVEN,
-    8: _EIGHT,
+    8: EIGHT,
     9: _NINE,
 }
 
@@ -221,8 +221,8 @@ def draw_digit(
     if digit not in _GLYPHS:
         raise InputError(f"digit must be 0 to 9 (got {digit!r})")
     hand = draw_hand(rng) if hand is None else hand
-    strokes = _write(_GLYPHS[digit], hand, rng)
-    return _render(_lay_out(strokes, hand, [strokes]), size_px)
+    strokes = write_glyph(_GLYPHS[digit], hand, rng)
+    return render(lay_out(strokes, hand, [strokes]), size_px)
 
 
 def draw_between(
@@ -247,8 +247,8 @@ def draw_between(
             f"digits {first} and {second} cannot be blended; the pairs are {list(_BLENDS)}"
         )
     hand = draw_hand(rng) if hand is None else hand
-    strokes = _write(_blend(*_BLENDS[first, second], share), hand, rng)
-    return _render(_lay_out(strokes, hand, [strokes]), size_px)
+    strokes = write_glyph(_blend(*_BLENDS[first, second], share), hand, rng)
+    return render(lay_out(strokes, hand, [strokes]), size_px)
 
 
 def three_towards_eight(
@@ -263,10 +263,10 @@ def three_towards_eight(
         share: how much of what would close both loops is drawn; 0 gives a 3, 1 an 8.
     """
     hand = draw_hand(rng) if hand is None else hand
-    three, closing = _split(_write(_EIGHT, hand, rng))
+    three, closing = split_eight(write_glyph(EIGHT, hand, rng))
     drawn = [stroke[len(stroke) - round(share * len(stroke)) :] for stroke in closing]
     strokes = [*three, *(stroke for stroke in drawn if len(stroke) > 0)]
-    return _render(_lay_out(strokes, hand, [strokes]), size_px)
+    return render(lay_out(strokes, hand, [strokes]), size_px)
 
 
 def three_and_eight(
@@ -282,14 +282,14 @@ def three_and_eight(
         closing: (size_px, size_px) bool, the added strokes and a rim of one 28th of the picture.
     """
     hand = draw_hand(rng) if hand is None else hand
-    three, closing = _split(_write(_EIGHT, hand, rng))
-    placed = _lay_out([*three, *closing], hand, [three, [*three, *closing]])
+    three, closing = split_eight(write_glyph(EIGHT, hand, rng))
+    placed = lay_out([*three, *closing], hand, [three, [*three, *closing]])
     three_ink, closing_ink = (
-        _render(part, size_px) for part in (placed[: len(three)], placed[len(three) :])
+        render(part, size_px) for part in (placed[: len(three)], placed[len(three) :])
     )
     rim = np.array([0, 0, _RIM_UNITS])
     widened = [stroke + rim for stroke in placed[len(three) :]]
-    return three_ink, np.maximum(three_ink, closing_ink), _render(widened, size_px) > 0
+    return three_ink, np.maximum(three_ink, closing_ink), render(widened, size_px) > 0
 
 
 def _blend(first: Glyph, second: Glyph, share: float) -> Glyph:
@@ -302,7 +302,7 @@ def _blend(first: Glyph, second: Glyph, share: float) -> Glyph:
     )
 
 
-def _write(glyph: Glyph, hand: Hand, rng: np.random.Generator) -> list[Array]:
+def write_glyph(glyph: Glyph, hand: Hand, rng: np.random.Generator) -> list[Array]:
     """Return per stroke (n, 3): x, y in heights of the glyph and the pen's radius in 28ths.
 
     Points that coincide in the glyph are jittered alike, so that joined strokes stay joined.
@@ -341,13 +341,13 @@ def _spline(points: Array) -> Array:
     return np.concatenate([*spans, points[-1:]])
 
 
-def _split(eight: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+def split_eight(eight: Sequence[Array]) -> tuple[list[Array], list[Array]]:
     """Return the strokes of the 3 in an 8, and those that close it, which share an end."""
     cut = _NUM_CLOSING_SPANS * _POINTS_PER_SPAN
     return [stroke[cut:] for stroke in eight], [stroke[: cut + 1] for stroke in eight]
 
 
-def _lay_out(
+def lay_out(
     strokes: Sequence[Array], hand: Hand, centred: Sequence[Sequence[Array]]
 ) -> list[Array]:
     """Return `strokes` in 28ths of the picture, scaled to the box and moved to the centre.
@@ -368,7 +368,7 @@ def _lay_out(
         ]
 
     margin = np.full(2, hand.thickness)
-    centres = [_centre_of_mass(_render(scaled(group, margin), 4 * _UNITS)) for group in centred]
+    centres = [_centre_of_mass(render(scaled(group, margin), 4 * _UNITS)) for group in centred]
     return scaled(strokes, margin + _UNITS / 2 - np.mean(centres, axis=0))
 
 
@@ -379,7 +379,7 @@ def _centre_of_mass(picture: Array) -> Array:
     return np.array([ink.sum(axis=0) @ centres, ink.sum(axis=1) @ centres])
 
 
-def _render(strokes: Sequence[Array], size_px: int) -> Array:
+def render(strokes: Sequence[Array], size_px: int) -> Array:
     """Return (size_px, size_px) uint8: 255 under the pen, 0 elsewhere, averaged at the edges.
 
     Args:

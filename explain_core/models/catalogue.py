@@ -60,10 +60,10 @@ from pathlib import Path
 from typing import Any
 
 from explain_core.errors import ModelError
+from explain_core.models.bundled import BUNDLED_LOADERS
 from explain_core.models.model import OUTPUT_KINDS, OutputKind
 
 CATALOGUE_VARIABLE = "WHYNOT_MODELS"
-BUNDLED = ("digits",)
 FOLDER_FILE = "model.toml"
 _WITH_TEXTS = "open_clip/"
 _KEYS = {
@@ -178,7 +178,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _entry(name: str, table: object, path: Path) -> Entry:
     if not isinstance(table, dict):
         raise ModelError(f"{path.name}: '{name}' must be a table: [\"{name}\"] and its lines")
-    if name in BUNDLED:
+    if name in BUNDLED_LOADERS:
         raise ModelError(f"{path.name}: '{name}' is the name of a bundled model; choose another")
     if "folder" in table:
         if len(table) > 1 or not isinstance(table["folder"], str):

@@ -18,8 +18,8 @@ from explain_core.models import (
     torchvision_models,
     torchxrayvision_models,
 )
-from explain_core.models.bundled import load_digits
-from explain_core.models.catalogue import BUNDLED, Entry, read_catalogue, read_folder
+from explain_core.models.bundled import BUNDLED_LOADERS
+from explain_core.models.catalogue import Entry, read_catalogue, read_folder
 from explain_core.models.device import pick_device
 from explain_core.models.model import Model
 from explain_core.models.probes import read_probe, with_probe
@@ -60,13 +60,13 @@ def available_models() -> dict[str, bool]:
         encoder = None if entry.encoder is None else catalogue.get(entry.encoder)
         if encoder is not None:
             return _is_here(encoder) or published.get(encoder.architecture, False)
-        if entry.encoder in BUNDLED:
+        if entry.encoder in BUNDLED_LOADERS:
             return True
         return _is_here(entry) or published.get(entry.architecture, False)
 
     own = {name: is_ready(entry) for name, entry in catalogue.items()}
     others = {name: there for name, there in published.items() if name not in own}
-    return {"digits": True} | own | others
+    return dict.fromkeys(BUNDLED_LOADERS, True) | own | others
 
 
 def load_model(
@@ -75,9 +75,10 @@ def load_model(
     """Load a model by name.
 
     Args:
-        name: "digits", "torchvision/<architecture>", "timm/<name>", "hf/<repository>", a name in
-            `models.toml`, or "file:<folder>" of a folder with `model.toml` and safetensors
-            weights. A folder may name code to run: never take its path from a stranger.
+        name: a bundled one such as "digits", "torchvision/<architecture>", "timm/<name>",
+            "hf/<repository>", a name in `models.toml`, or "file:<folder>" of a folder with
+            `model.toml` and safetensors weights. A folder may name code to run: never take its
+            path from a stranger.
         layer: the layer to explain by default; None takes the last stage.
         device: None takes CUDA, then MPS, then the CPU.
 
@@ -86,8 +87,8 @@ def load_model(
             package that is not installed, or a layer that gives no maps.
     """
     where = pick_device() if device is None else torch.device(device)
-    if name == "digits":
-        return load_digits(layer, where)
+    if name in BUNDLED_LOADERS:
+        return BUNDLED_LOADERS[name](layer, where)
     if name.startswith(FOLDER_PREFIX):
         entry: Entry | None = _from_folder(Path(name.removeprefix(FOLDER_PREFIX)), name)
     else:

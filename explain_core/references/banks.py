@@ -21,8 +21,15 @@ from explain_core.types import ReferenceSet
 
 ENVIRONMENT = "WHYNOT_REFERENCES"
 
-_BUNDLED = ("digits", "drawn-digits")
-_BUNDLED_FOLDER = ASSETS / "digits" / "banks"
+# The bundled banks, and the folder of assets that each lies in.
+_FAMILIES = {
+    "digits": "digits",
+    "drawn-digits": "digits",
+    "birds": "birds",
+    "birds-confounded": "birds",
+}
+_BUNDLED = tuple(_FAMILIES)
+_BUNDLED_FOLDER = ASSETS
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _MAX_OPEN = 16
 _ALL_BUT = "all-but-"
@@ -144,7 +151,7 @@ def _class_index(bank: Bank, name: str) -> int | None:
 
 
 def _bank_folders() -> dict[str, Path]:
-    folders = {name: _BUNDLED_FOLDER / name for name in _BUNDLED}
+    folders = {name: _BUNDLED_FOLDER / _FAMILIES[name] / "banks" / name for name in _BUNDLED}
     for name, folder in _operators_folders():
         folders.setdefault(name, folder)
     return folders

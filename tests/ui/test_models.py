@@ -21,10 +21,10 @@ from tests.ui import steps
 REPO = Path(__file__).resolve().parents[2]
 
 BROKEN_LISTS = {
-    "no TOML": ("[birds\n", "not valid TOML"),
-    "unknown key": ("[birds]\ncolour = 1\n", "unknown keys ['colour']"),
-    "missing weights": ('[birds]\nweights = "none.safetensors"\n', "none.safetensors is missing"),
-    "not a table": ("birds = 1\n", "must be a table"),
+    "no TOML": ("[wrens\n", "not valid TOML"),
+    "unknown key": ("[wrens]\ncolour = 1\n", "unknown keys ['colour']"),
+    "missing weights": ('[wrens]\nweights = "none.safetensors"\n', "none.safetensors is missing"),
+    "not a table": ("wrens = 1\n", "must be a table"),
 }
 
 
@@ -88,7 +88,7 @@ def test_a_broken_list_leaves_the_bundled_model_usable(
 
 
 def test_a_mended_list_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_list(tmp_path, "[birds\n", monkeypatch)
+    write_list(tmp_path, "[wrens\n", monkeypatch)
     at = steps.open_app()
     write_list(tmp_path, "", monkeypatch)
     steps.run(at)

@@ -10,6 +10,7 @@ import pytest
 
 import explain_core as xc
 from explain_core.errors import ModelError
+from explain_core.models.bundled import BUNDLED_LOADERS
 from explain_core.models.catalogue import CATALOGUE_VARIABLE, Entry, read_catalogue
 
 REPO = Path(__file__).resolve().parents[3]
@@ -37,7 +38,7 @@ def test_every_key(folder: Path) -> None:
     (entry,) = read(
         folder,
         """
-        [birds]
+        [wrens]
         architecture = "torchvision/mobilenet_v2"
         weights = "w.safetensors"
         classes = ["wren", "robin"]
@@ -51,7 +52,7 @@ def test_every_key(folder: Path) -> None:
         """,
     ).values()
     assert entry == Entry(
-        name="birds",
+        name="wrens",
         architecture="torchvision/mobilenet_v2",
         weights=folder / "w.safetensors",
         classes=("wren", "robin"),
@@ -170,9 +171,10 @@ def test_a_named_file_must_exist(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_entries_are_listed_before_torchvisions(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "models.toml").write_text('[birds]\nweights = "w.safetensors"')
+    (folder / "models.toml").write_text('[wrens]\nweights = "w.safetensors"')
     monkeypatch.chdir(folder)
-    assert list(xc.available_models())[:3] == ["digits", "birds", "torchvision/alexnet"]
+    first = [*BUNDLED_LOADERS, "wrens", "torchvision/alexnet"]
+    assert list(xc.available_models())[: len(first)] == first
 
 
 def test_an_entry_without_weights_is_as_ready_as_its_architecture(
@@ -192,17 +194,17 @@ def test_an_entry_without_weights_is_as_ready_as_its_architecture(
 # ---- mistakes ------------------------------------------------------------------------------
 
 MISTAKES = {
-    "no TOML": ("[birds", r"models\.toml is not valid TOML"),
-    "no table": ("birds = 3", r"models\.toml: 'birds' must be a table"),
-    "unknown key": ("[birds]\nlabels = 'x'", r"'birds': unknown keys \['labels'\]; known: \["),
-    "no weights": ("[birds]\nweights = 'gone.pth'", "'birds': the weights file gone.pth is mis"),
-    "weights no text": ("[birds]\nweights = 3", r"'birds': weights must be a text \(got 3\)"),
-    "layer no text": ("[birds]\nlayer = 4", r"'birds': layer must be a text \(got 4\)"),
-    "architecture": ("[birds]\narchitecture = ['a']", "'birds': architecture must be a text"),
-    "no class file": ("[birds]\nclasses = 'gone.txt'", "'birds': the class file gone.txt is mis"),
-    "no classes": ("[birds]\nclasses = []", "'birds': classes must be a list of names or a file"),
-    "a number": ("[birds]\nclasses = 7", "'birds': classes must be a list of names or a file"),
-    "numbers": ("[birds]\nclasses = [1, 2]", "'birds': 1 is no class name"),
+    "no TOML": ("[wrens", r"models\.toml is not valid TOML"),
+    "no table": ("wrens = 3", r"models\.toml: 'wrens' must be a table"),
+    "unknown key": ("[wrens]\nlabels = 'x'", r"'wrens': unknown keys \['labels'\]; known: \["),
+    "no weights": ("[wrens]\nweights = 'gone.pth'", "'wrens': the weights file gone.pth is mis"),
+    "weights no text": ("[wrens]\nweights = 3", r"'wrens': weights must be a text \(got 3\)"),
+    "layer no text": ("[wrens]\nlayer = 4", r"'wrens': layer must be a text \(got 4\)"),
+    "architecture": ("[wrens]\narchitecture = ['a']", "'wrens': architecture must be a text"),
+    "no class file": ("[wrens]\nclasses = 'gone.txt'", "'wrens': the class file gone.txt is mis"),
+    "no classes": ("[wrens]\nclasses = []", "'wrens': classes must be a list of names or a file"),
+    "a number": ("[wrens]\nclasses = 7", "'wrens': classes must be a list of names or a file"),
+    "numbers": ("[wrens]\nclasses = [1, 2]", "'wrens': 1 is no class name"),
 }
 
 
@@ -257,7 +259,7 @@ def test_the_example_without_its_marks_is_valid(folder: Path) -> None:
     catalogue = read(folder, "\n".join(code))
     assert list(catalogue) == [
         "torchvision/resnet50",
-        "birds",
+        "garden-birds",
         "moco",
         "wrens",
         "timm/vit_small_patch14_reg4_dinov2.lvd142m",

@@ -224,7 +224,7 @@ def test_programs_of_torch_export_are_refused_with_the_reason(folder: Path, name
 
 
 def listed(folder: Path, **values: Any) -> None:
-    list_model(folder.parent, "birds", folder="ours", **values)
+    list_model(folder.parent, "wrens", folder="ours", **values)
 
 
 def test_an_entry_may_name_a_folder(folder: Path) -> None:
@@ -232,8 +232,8 @@ def test_an_entry_may_name_a_folder(folder: Path) -> None:
     save_file(network.state_dict(), folder / "w.safetensors")
     write(folder, architecture="whynot_own:make")
     listed(folder)
-    model = xc.load_model("birds", device="cpu")
-    assert model.name == "birds"
+    model = xc.load_model("wrens", device="cpu")
+    assert model.name == "wrens"
     assert_same_logits(model, network)
 
 
@@ -241,12 +241,12 @@ def test_a_listed_folder_needs_no_download(folder: Path) -> None:
     save_file(own_network().state_dict(), folder / "w.safetensors")
     write(folder, architecture="whynot_own:make")
     listed(folder)
-    assert xc.available_models()["birds"]
+    assert xc.available_models()["wrens"]
 
 
 def test_a_folder_stands_alone_in_its_entry(folder: Path) -> None:
     listed(folder, size=96)
-    with pytest.raises(ModelError, match="'birds': folder names a folder and stands alone"):
+    with pytest.raises(ModelError, match="'wrens': folder names a folder and stands alone"):
         xc.available_models()
 
 

@@ -63,9 +63,9 @@ def test_an_unknown_architecture(name: str) -> None:
 
 
 def test_an_unknown_architecture_of_the_operator(no_network: Path) -> None:
-    list_model(no_network, "birds", architecture="torchvision/resnet51")
+    list_model(no_network, "wrens", architecture="torchvision/resnet51")
     with pytest.raises(ModelError, match="no classification model 'resnet51'"):
-        xc.load_model("birds")
+        xc.load_model("wrens")
 
 
 def test_digits_need_no_network() -> None:
@@ -107,8 +107,9 @@ def test_no_network_says_what_to_put_where(error: OSError, monkeypatch: pytest.M
     assert 'models.toml: ["torchvision/resnet18"] weights = "FILE"' in message
 
 
-def test_nothing_is_available_but_digits() -> None:
-    assert [name for name, is_there in xc.available_models().items() if is_there] == ["digits"]
+def test_nothing_is_available_but_what_is_bundled() -> None:
+    there = [name for name, is_there in xc.available_models().items() if is_there]
+    assert there == ["digits", "birds", "birds-confounded", "films", "films-confounded"]
 
 
 @pytest.mark.parametrize(

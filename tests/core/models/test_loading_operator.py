@@ -35,7 +35,7 @@ def test_everything_that_the_operator_says_counts(no_network: Path) -> None:
     save_file(network.state_dict(), no_network / "w.safetensors")
     list_model(
         no_network,
-        "birds",
+        "wrens",
         architecture="torchvision/mobilenet_v3_small",
         weights="w.safetensors",
         classes=["wren", "robin", "owl"],
@@ -47,7 +47,7 @@ def test_everything_that_the_operator_says_counts(no_network: Path) -> None:
         interpolation="bicubic",
         layer="features.8",
     )
-    model = xc.load_model("birds", device="cpu")
+    model = xc.load_model("wrens", device="cpu")
     assert model.classes == ("wren", "robin", "owl")
     assert model.layer == "features.8"
     assert model.preprocessing == xc.Preprocessing(

@@ -128,20 +128,20 @@ def test_weights_with_nan_are_refused(tmp_path: Path, digits: xc.Model) -> None:
 
 def test_a_probe_on_a_bundled_model_is_a_model(folder: Path, probe: LinearProbe) -> None:
     xc.save_probe(probe, folder / "p.safetensors")
-    write_list(folder, '[birds]\nencoder = "digits"\nprobe = "p.safetensors"\n')
-    assert xc.available_models()["birds"]
-    model = xc.load_model("birds")
-    assert (model.name, model.classes) == ("birds", CLASSES)
+    write_list(folder, '[wrens]\nencoder = "digits"\nprobe = "p.safetensors"\n')
+    assert xc.available_models()["wrens"]
+    model = xc.load_model("wrens")
+    assert (model.name, model.classes) == ("wrens", CLASSES)
     np.testing.assert_array_equal(model.class_weights, probe.weight)
 
 
 def test_a_probe_on_a_listed_encoder_is_a_model(folder: Path) -> None:
     write_list(folder, ENCODER)
     xc.save_probe(made_probe(xc.load_model("enc")), folder / "p.safetensors")
-    write_list(folder, f'{ENCODER}[birds]\nencoder = "enc"\nprobe = "p.safetensors"\n')
-    assert xc.available_models()["birds"]
+    write_list(folder, f'{ENCODER}[wrens]\nencoder = "enc"\nprobe = "p.safetensors"\n')
+    assert xc.available_models()["wrens"]
     assert not xc.load_model("enc").has_head
-    assert xc.load_model("birds").fingerprint == xc.load_model("enc").fingerprint
+    assert xc.load_model("wrens").fingerprint == xc.load_model("enc").fingerprint
 
 
 def test_a_probe_beside_an_architecture_is_a_model(folder: Path) -> None:
@@ -162,10 +162,10 @@ def test_a_probe_in_a_model_s_folder(folder: Path) -> None:
 
 def test_the_layer_to_explain_can_be_chosen(folder: Path, digits: xc.Model) -> None:
     xc.save_probe(made_probe(digits), folder / "p.safetensors")
-    lines = '[birds]\nencoder = "digits"\nprobe = "p.safetensors"\n'
+    lines = '[wrens]\nencoder = "digits"\nprobe = "p.safetensors"\n'
     write_list(folder, f'{lines}layer = "features.4"\n')
-    assert xc.load_model("birds").layer == "features.4"
-    assert xc.load_model("birds", layer="features.3").layer == "features.3"
+    assert xc.load_model("wrens").layer == "features.4"
+    assert xc.load_model("wrens", layer="features.3").layer == "features.3"
 
 
 def test_a_layer_that_is_no_stage_is_tapped_for_the_probe(folder: Path) -> None:
@@ -174,15 +174,15 @@ def test_a_layer_that_is_no_stage_is_tapped_for_the_probe(folder: Path) -> None:
     assert path not in [layer.name for layer in xc.load_model("enc").layers]
     probe = made_probe(xc.load_model("enc", layer=path), path)
     xc.save_probe(probe, folder / "p.safetensors")
-    write_list(folder, f'{ENCODER}[birds]\nencoder = "enc"\nprobe = "p.safetensors"\n')
-    assert xc.load_model("birds").layer == path
+    write_list(folder, f'{ENCODER}[wrens]\nencoder = "enc"\nprobe = "p.safetensors"\n')
+    assert xc.load_model("wrens").layer == path
 
 
 def test_an_encoder_with_other_weights_is_refused(folder: Path, probe: LinearProbe) -> None:
     xc.save_probe(probe, folder / "p.safetensors")
-    write_list(folder, f'{ENCODER}[birds]\nencoder = "enc"\nprobe = "p.safetensors"\n')
+    write_list(folder, f'{ENCODER}[wrens]\nencoder = "enc"\nprobe = "p.safetensors"\n')
     with pytest.raises(ModelError, match="fitted on features of 'digits'"):
-        xc.load_model("birds")
+        xc.load_model("wrens")
 
 
 def test_a_probe_on_a_probed_model_is_refused(folder: Path, probe: LinearProbe) -> None:
@@ -205,12 +205,12 @@ def test_a_probe_on_a_probed_model_is_refused(folder: Path, probe: LinearProbe) 
     ],
 )
 def test_an_entry_that_lacks_something_is_told(folder: Path, lines: str, message: str) -> None:
-    write_list(folder, f"[birds]\n{lines}")
+    write_list(folder, f"[wrens]\n{lines}")
     with pytest.raises(ModelError, match=message):
         xc.available_models()
 
 
 def test_an_encoder_that_would_be_downloaded_is_marked(folder: Path, probe: LinearProbe) -> None:
     xc.save_probe(probe, folder / "p.safetensors")
-    write_list(folder, '[birds]\nencoder = "torchvision/resnet18"\nprobe = "p.safetensors"\n')
-    assert not xc.available_models()["birds"]
+    write_list(folder, '[wrens]\nencoder = "torchvision/resnet18"\nprobe = "p.safetensors"\n')
+    assert not xc.available_models()["wrens"]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -316,27 +317,41 @@ def test_folder_that_cannot_be_made_is_an_error(tmp_path):
 
 # ---- death at any moment ------------------------------------------------------------------------
 
+# Python and its packages are loaded once; each writer is a process of its own, made by a fork.
 WRITING = """
-import os, signal, sys
+import os, signal, sys, traceback
 from pathlib import Path
 from explain_core.references.bank_writer import open_writer
 from tests.core.references.bank_making import small_model
 from tests.core.references.test_bank_writer import write_rest
 
-folder, function, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-writer = open_writer(folder, small_model())
-real, calls = getattr(os, function), []
+def write_until(folder, function, number):
+    writer = open_writer(folder, small_model())
+    real, calls = getattr(os, function), []
 
-def deadly(*arguments):
-    calls.append(1)
-    if len(calls) == number:
-        if function == "pwrite":
-            real(arguments[0], arguments[1][:3], arguments[2])
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*arguments)
+    def deadly(*arguments):
+        calls.append(1)
+        if len(calls) == number:
+            if function == "pwrite":
+                real(arguments[0], arguments[1][:3], arguments[2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments)
 
-setattr(os, function, deadly)
-write_rest(writer, 30)
+    setattr(os, function, deadly)
+    write_rest(writer, 30)
+
+for line in sys.stdin:
+    folder, function, number = line.rstrip().split("|")
+    process = os.fork()
+    if process == 0:
+        signal.alarm(120)
+        try:
+            write_until(Path(folder), function, int(number))
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
 
@@ -353,16 +368,23 @@ def write_rest(writer: BankWriter, step: int) -> None:
     writer.close()
 
 
-def kill_at(folder: Path, function: str, number: int) -> int:
-    """Let a writer be killed at some call of a function of `os`; return what was committed."""
-    done = subprocess.run(
-        [sys.executable, "-c", WRITING, str(folder), function, str(number)],
+@pytest.fixture(scope="module")
+def writers() -> Iterator[subprocess.Popen[str]]:
+    """Give a process that makes writers and tells how they ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITING],
         cwd=REPO,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    ) as process:
+        yield process
+
+
+def kill_at(writers: subprocess.Popen[str], folder: Path, function: str, number: int) -> int:
+    """Let a writer be killed at some call of a function of `os`; return what was committed."""
+    print(folder, function, number, sep="|", file=writers.stdin, flush=True)
+    assert int(writers.stdout.readline()) == -signal.SIGKILL
     return len(open_bank(folder))
 
 
@@ -381,9 +403,9 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
         [("fsync", 10), ("replace", 2), ("pwrite", 150)],  # of the manifest, and among the skips
     ],
 )
-def test_killed_writer_is_continued_to_the_same_bank(tmp_path, undisturbed, kills):
+def test_killed_writer_is_continued_to_the_same_bank(tmp_path, undisturbed, writers, kills):
     folder = tmp_path / "pets"
-    committed = [kill_at(folder, *kill) for kill in kills]
+    committed = [kill_at(writers, folder, *kill) for kill in kills]
     assert committed == sorted(committed)
     with open_writer(folder, small_model()) as writer:
         assert writer.rows == committed[-1]
