@@ -7,6 +7,8 @@ PORT ?= 8501
 HOST ?=
 # Whether the dashboard notices edited files: none, or auto while developing.
 WATCH ?= none
+# More for pip: --no-compile leaves it to Python to compile what is imported, as .ci/run does.
+INSTALL_ARGS ?=
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -32,12 +34,17 @@ run: $(APP_STAMP)
 	@exec $(PY) -m streamlit run app.py --server.port $(PORT) --server.fileWatcherType $(WATCH) \
 		$(if $(HOST),--server.address $(HOST))
 
-# In order, and one at a time even under `make -j`: the first failure ends the run.
+# In order even under `make -j`: the first failure ends the run. What uses one core or the network
+# goes on beside the unit tests, and is shown after them: types, and Chromium for the browser tests.
 test: $(DEV_STAMP)
 	@$(MAKE) check-format
 	@$(MAKE) lint
-	@$(MAKE) types
-	@$(MAKE) unit
+	@beside=$$(mktemp); \
+	{ $(MAKE) types && sh tests/browser/ensure_chromium.sh $(PY); } >"$$beside" 2>&1 & \
+	$(MAKE) unit; unit=$$?; \
+	wait $$!; types=$$?; \
+	cat "$$beside"; rm -f "$$beside"; \
+	exit $$((unit + types))
 	@$(MAKE) browser
 	@echo "All checks passed."
 
@@ -63,7 +70,7 @@ ifeq ($(BROWSER_TESTS),)
 	@echo "There are no browser tests (tests/browser/test_*.py)."
 else
 	@sh tests/browser/ensure_chromium.sh $(PY)
-	@$(PY) -m pytest -m browser -n 3 --dist worksteal --reruns 2
+	@$(PY) -m pytest -m browser -n 3 --dist loadfile --no-loadscope-reorder --reruns 2
 endif
 
 format: $(DEV_STAMP)
@@ -94,10 +101,11 @@ $(PY):
 
 $(APP_STAMP): requirements.txt | $(PY)
 	@echo "Installing requirements.txt (with PyTorch about 5 GB, once)"
-	@$(PIP) install -r requirements.txt
+	@$(PIP) install $(INSTALL_ARGS) -r requirements.txt
 	@touch $@
 
-$(DEV_STAMP): requirements-dev.txt $(APP_STAMP)
-	@echo "Installing requirements-dev.txt"
-	@$(PIP) install -r requirements-dev.txt
-	@touch $@
+# Both lists in one run of pip.
+$(DEV_STAMP): requirements.txt requirements-dev.txt | $(PY)
+	@echo "Installing requirements.txt and requirements-dev.txt (with PyTorch about 5 GB, once)"
+	@$(PIP) install $(INSTALL_ARGS) -r requirements.txt -r requirements-dev.txt
+	@touch $(APP_STAMP) $@

@@ -12,12 +12,12 @@ from playwright.sync_api import Locator, expect
 import explain_core as xc
 from components.method_picker import PRESETS
 from explain_core import METHODS
-from tests.browser.conftest import AS_AT_FIRST
-from tests.browser.viewing import expect_linked, number, point, saved, viewer
+from tests.browser.viewing import expect_linked, number, point, saved
 from tests.conftest import REPO
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.conftest import LastingWindow, Lender
+    from tests.browser.dashboard import Dashboard
 
 FIRST = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
 TARGET, REFERENCES = 3, (5, 7, 8)  # of the first sample
@@ -45,24 +45,20 @@ def show_grid(window: Dashboard) -> Dashboard:
 
 
 @pytest.fixture(scope="module")
-def lasting_grid(lasting_window: Dashboard) -> Dashboard:
-    return show_grid(lasting_window)
+def lasting_grid(lasting: Lender) -> LastingWindow:
+    def prepare(window: Dashboard) -> None:
+        window.expect_panels(4)
+        show_grid(window)
+
+    return lasting(prepare)
 
 
 @pytest.fixture
-def grid(lasting_grid: Dashboard) -> Iterator[Dashboard]:
+def grid(lasting_grid: LastingWindow, request: pytest.FixtureRequest) -> Iterator[Dashboard]:
     """Give the module's window with its grid as at first: for what stays within the viewer."""
-    lasting_grid.page.mouse.move(1, 1)
-    viewer(lasting_grid).evaluate(AS_AT_FIRST)
-    lasting_grid.settle()
-    yield lasting_grid
-    lasting_grid.expect_no_faults()
-
-
-@pytest.fixture
-def own_grid(window: Dashboard) -> Dashboard:
-    """Give a grid in a window of its own: for what changes the page."""
-    return show_grid(window)
+    with lasting_grid.lent(request.node) as window:
+        window.restore()
+        yield window
 
 
 def test_a_grid_is_drawn_with_headings_and_one_legend(grid: Dashboard) -> None:
@@ -127,17 +123,21 @@ def test_nothing_is_sent_while_a_slider_is_dragged(grid: Dashboard) -> None:
     grid.page.mouse.up()
 
 
-def test_gamma_columns_stand_beside_each_other(own_grid: Dashboard) -> None:
-    pills = own_grid.widget("gammas")
+def test_gamma_columns_stand_beside_each_other(grid: Dashboard) -> None:
+    pills = grid.widget("gammas")
     pills.get_by_role("button", name="0", exact=True).click()
-    own_grid.expect_panels(NUM_ROWS * len(FIRST))
+    grid.expect_panels(NUM_ROWS * len(FIRST))
     pills.get_by_role("button", name="2", exact=True).click()
-    own_grid.expect_panels(NUM_ROWS * (len(FIRST) + 1))
-    expect(own_grid.slider("gamma")).to_be_disabled()
+    grid.expect_panels(NUM_ROWS * (len(FIRST) + 1))
+    expect(grid.slider("gamma")).to_be_disabled()
     for row in range(NUM_ROWS):  # DiffCAM, Finer-CAM at γ = 0 and 2, Grad-CAM
-        own = [own_grid.panel(f"{row}-{x}").locator(".peak").inner_text() for x in (1, 3)]
+        own = [grid.panel(f"{row}-{x}").locator(".peak").inner_text() for x in (1, 3)]
         assert own[0] == own[1]
-        assert (own_grid.pixels(f"{row}-1") != own_grid.pixels(f"{row}-2")).any()
+        assert (grid.pixels(f"{row}-1") != grid.pixels(f"{row}-2")).any()
+    for each in ("2", "0"):
+        pills.get_by_role("button", name=each, exact=True).click()
+        grid.settle()
+    grid.expect_panels(NUM_ROWS * len(FIRST))
 
 
 def test_own_scales_fill_every_cell_with_the_whole_range(grid: Dashboard) -> None:
@@ -176,12 +176,13 @@ def test_the_whole_grid_is_saved_as_one_picture(grid: Dashboard) -> None:
             assert is_dark[top : top + 260, left : left + 260].mean() > 0.3
 
 
-def test_a_preset_changes_the_columns(own_grid: Dashboard) -> None:
-    own_grid.widget("presets").get_by_role("button", name="Presets").click()
-    own_grid.page.get_by_text("Contrastive three", exact=True).click()
+def test_a_preset_changes_the_columns(window: Dashboard) -> None:
+    show_grid(window)
+    window.widget("presets").get_by_role("button", name="Presets").click()
+    window.page.get_by_text("Contrastive three", exact=True).click()
     three = PRESETS["Contrastive three"]
-    own_grid.expect_panels(NUM_ROWS * len(three))
-    assert headings(own_grid, "columnheader") == [METHODS[name].title for name in three]
+    window.expect_panels(NUM_ROWS * len(three))
+    assert headings(window, "columnheader") == [METHODS[name].title for name in three]
 
 
 def test_a_second_model_stands_beside_the_first(window: Dashboard) -> None:
@@ -201,17 +202,14 @@ def test_a_second_model_stands_beside_the_first(window: Dashboard) -> None:
     assert window.page.get_by_role("radio", name="Network's input").count() == 0
 
 
-def test_a_grid_fits_the_window(window: Dashboard) -> None:
-    show_grid(window)
-    for width, scheme in ((1280, "light"), (1920, "dark")):
-        window.page.emulate_media(color_scheme=scheme)
-        window.page.set_viewport_size({"width": width, "height": 900})
-        window.settle()
-        sides = window.page.locator(".grid").evaluate(
-            "each => [each.scrollWidth, each.clientWidth]"
-        )
+def test_a_grid_fits_the_window(grid: Dashboard) -> None:
+    for width, scheme in ((1280, "light"), (1920, "dark"), (1280, "light")):
+        grid.page.emulate_media(color_scheme=scheme)
+        grid.page.set_viewport_size({"width": width, "height": 900})
+        grid.settle()
+        sides = grid.page.locator(".grid").evaluate("each => [each.scrollWidth, each.clientWidth]")
         assert sides[0] <= sides[1]
-        stages = window.page.locator("figure .stage").evaluate_all(
+        stages = grid.page.locator("figure .stage").evaluate_all(
             "all => all.map(each => each.getBoundingClientRect().width)"
         )
         assert np.ptp(stages) < 1

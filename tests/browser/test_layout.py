@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.dashboard import Dashboard
 
 SIZES = ((1280, 900), (1920, 1080))
 # Elements that stick out of the window or of the scrolled part of the page.
@@ -43,6 +43,17 @@ def test_the_theme_follows_the_system(open_window: Callable[..., Dashboard]) -> 
         grounds[scheme] = int(colour.removeprefix("rgb(").split(",")[0])
     assert grounds["light"] > 200
     assert grounds["dark"] < 60
+
+
+def test_a_request_that_would_leave_this_machine_is_noticed_and_fails(
+    open_window: Callable[..., Dashboard],
+) -> None:
+    window = open_window(path="/models")
+    address = "http://192.0.2.1/outside"  # an address for documentation
+    asked = "address => fetch(address).then(() => 'answered', () => 'failed')"
+    assert window.page.evaluate(asked, address) == "failed"
+    assert window.outside == [address]
+    window.outside.clear()
 
 
 def test_the_models_page_opens_at_its_own_address(open_window: Callable[..., Dashboard]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +16,32 @@ from playwright.sync_api import FilePayload, expect
 from explain_core.datasets.strokes import draw_digit
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard, Opener
+    from tests.browser.conftest import LastingWindow, Lender, Opener
+    from tests.browser.dashboard import Dashboard
+
+
+@pytest.fixture(scope="module")
+def lasting_page(lasting: Lender) -> LastingWindow:
+    return lasting(lambda window: window.settle(), path="/references")
 
 
 @pytest.fixture
-def page(open_window: Opener) -> Dashboard:
-    """Give a window on the References page."""
-    window = open_window(path="/references")
+def page(lasting_page: LastingWindow, request: pytest.FixtureRequest) -> Iterator[Dashboard]:
+    """Give a window on the References page, where sets are made of classes at first.
+
+    The sets of earlier tests are there, so each test gives its sets names of their own.
+    """
+    with lasting_page.lent(request.node) as window:
+        open_references(window)
+        way(window, "Classes")
+        window.page.get_by_test_id("stMain").evaluate("each => each.scrollTo(0, 0)")
+        yield window
+
+
+def open_references(window: Dashboard) -> None:
+    window.page.get_by_role("link", name="References").click()
+    expect(window.page.get_by_role("heading", name="References", level=1)).to_be_visible()
     window.settle()
-    return window
 
 
 def digit_png(digit: int, seed: int, size: tuple[int, int] = (40, 36)) -> bytes:
@@ -166,7 +183,9 @@ def test_the_nearest_pictures_end_in_a_map(page: Dashboard) -> None:
     expect_map(page, "nearest 50", 50)
 
 
-def test_a_box_in_the_plot_ends_in_a_map(page: Dashboard) -> None:
+def test_a_box_in_the_plot_ends_in_a_map(open_window: Opener) -> None:
+    page = open_window(path="/references")
+    page.settle()
     way(page, "Plot")
     plot = page.page.locator(".js-plotly-plot .nsewdrag").first
     plot.scroll_into_view_if_needed()
@@ -198,26 +217,31 @@ def test_a_saved_set_ends_in_a_map_in_another_session(page: Dashboard, open_wind
     expect_map(other, "sixes", 500)
 
 
+def pick_set(window: Dashboard, box: str, name: str) -> None:
+    window.pick(
+        window.page.get_by_role("combobox", name=box, exact=True),
+        window.page.get_by_role("option", name=name, exact=True),
+    )
+    window.settle()
+
+
 @pytest.mark.parametrize(
     ("operation", "count"), [("joined with", 1000), ("without", 500)], ids=["union", "difference"]
 )
 def test_two_sets_end_in_a_map(page: Dashboard, operation: str, count: int) -> None:
+    fives, others, both = (f"{name} {operation}" for name in ("fives", "others", "both"))
     pick_classes(page, "5 (500)")
-    add(page, "fives")
+    add(page, fives)
     pick_classes(page, "8 (500)") if operation == "joined with" else pick_classes(
         page, "8 (500)", "5 (500)"
     )
-    add(page, "others")
+    add(page, others)
     way(page, "Two sets")
-    if operation == "without":
-        page.pick(
-            page.page.get_by_role("combobox", name="Set", exact=True),
-            page.page.get_by_role("option", name="others", exact=True),
-        )
-        page.settle()
+    pick_set(page, "Set", others)
+    pick_set(page, "Other set", fives)
     way(page, operation)
-    add(page, "both")
-    expect_map(page, "both", count)
+    add(page, both)
+    expect_map(page, both, count)
 
 
 def test_a_removed_member_is_gone_from_set_and_map(page: Dashboard) -> None:
@@ -225,7 +249,7 @@ def test_a_removed_member_is_gone_from_set_and_map(page: Dashboard) -> None:
     add(page, "eights")
     expect_map(page, "eights", 500)
     before = page.drawn()["diffcam"]
-    page.page.get_by_role("link", name="References").click()
+    open_references(page)
     page.widget("gallery-members-farthest").get_by_role("button", name="Remove").first.click()
     expect(page.page.get_by_text("499 pictures, of the bank")).to_be_visible()
     page.settle()
@@ -233,38 +257,58 @@ def test_a_removed_member_is_gone_from_set_and_map(page: Dashboard) -> None:
     page.expect_changed("diffcam", before)
 
 
-def test_a_set_is_made_on_the_explain_page(window: Dashboard) -> None:
-    window.press("How unlike")
-    window.page.get_by_role("button", name="Make a set …").click()
-    pick_classes(window, "0 (500)")
-    window.page.get_by_role("button", name="Add the set").click()
+def test_a_set_is_made_on_the_explain_page(page: Dashboard) -> None:
+    page.page.get_by_role("link", name="Explain").click()
+    expect(page.page.get_by_text("Network passes in this session")).to_be_visible()
+    page.settle()
+    page.press("How unlike")
+    page.page.get_by_role("button", name="Make a set …").click()
+    pick_classes(page, "0 (500)")
+    page.page.get_by_role("button", name="Add the set").click()
     subject = "this picture against “0” (500 pictures)"
-    expect(window.panel("diffcam").filter(has_text=subject)).to_be_visible()
+    expect(page.panel("diffcam").filter(has_text=subject)).to_be_visible()
 
 
 # ---- other models ------------------------------------------------------------------------------
 
 
-def test_a_model_without_classes_compares_with_uploads(page: Dashboard) -> None:
-    page.choose("model", "encoder")
-    page.settle()
-    way(page, "Uploads")
-    upload(page, files(5))
-    add(page, "zeros")
-    give_picture(page)
-    page.page.get_by_role("link", name="Explain").click()
-    expect(page.page.get_by_text("A model without classes")).to_be_visible()
+@pytest.fixture(scope="module")
+def lasting_modelled(lasting: Lender) -> LastingWindow:
+    return lasting(lambda window: window.settle(), path="/references")
+
+
+@pytest.fixture
+def modelled(
+    lasting_modelled: LastingWindow, request: pytest.FixtureRequest
+) -> Iterator[Dashboard]:
+    """Give a window on the References page in which other models are chosen."""
+    with lasting_modelled.lent(request.node) as window:
+        open_references(window)
+        yield window
+
+
+def test_a_model_without_classes_compares_with_uploads(modelled: Dashboard) -> None:
+    modelled.choose("model", "encoder")
+    modelled.settle()
+    way(modelled, "Uploads")
+    upload(modelled, files(5))
+    add(modelled, "zeros")
+    give_picture(modelled)
+    modelled.page.get_by_role("link", name="Explain").click()
+    expect(modelled.page.get_by_text("A model without classes")).to_be_visible()
     subject = "this picture against “zeros” (5 pictures)"
-    expect(page.panel("diffcam").filter(has_text=subject)).to_be_visible()
-    page.until(lambda: bool(page.pixels("diffcam")[..., 3].any()), "a map is drawn")
+    expect(modelled.panel("diffcam").filter(has_text=subject)).to_be_visible()
+    modelled.until(lambda: bool(modelled.pixels("diffcam")[..., 3].any()), "a map is drawn")
 
 
-def test_with_many_classes_why_this_compares_with_the_nearest_means(page: Dashboard) -> None:
-    page.choose("model", "thousand")
-    page.settle()
-    give_picture(page)
-    page.page.get_by_role("link", name="Explain").click()
-    expect(page.panel("diffcam")).to_contain_text("against the means of the 100 nearest classes")
+def test_with_many_classes_why_this_compares_with_the_nearest_means(modelled: Dashboard) -> None:
+    modelled.choose("model", "thousand")
+    modelled.settle()
+    give_picture(modelled)
+    modelled.page.get_by_role("link", name="Explain").click()
+    expect(modelled.panel("diffcam")).to_contain_text(
+        "against the means of the 100 nearest classes"
+    )
 
 
 # ---- what a set is worth -----------------------------------------------------------------------
@@ -272,14 +316,14 @@ def test_with_many_classes_why_this_compares_with_the_nearest_means(page: Dashbo
 
 def test_stability_is_tested_on_demand_without_a_network(page: Dashboard) -> None:
     pick_classes(page, "8 (500)")
-    add(page, "eights")
+    add(page, "judged")
     page.page.get_by_role("tab", name="Judge it").click()
     page.page.get_by_role("button", name="Test it").click()
     expect(page.page.get_by_text("Agreement of the maps")).to_be_visible()
     expect(page.widget("gallery-set-stability-maps").get_by_role("img")).to_have_count(7)
 
 
-def test_sets_stay_in_their_session(page: Dashboard, open_window: Callable[..., Dashboard]) -> None:
+def test_sets_stay_in_their_session(page: Dashboard, open_window: Opener) -> None:
     way(page, "Uploads")
     upload(page, files(3))
     add(page, "mine")

@@ -19,7 +19,7 @@ from tests.browser.viewing import point, saved, viewer
 from tests.conftest import REPO
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.dashboard import Dashboard
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from explain_core.methods.settings import AGGREGATION
 from tests.browser.viewing import num_draws, quiet
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.dashboard import Dashboard
 
 AVERAGE, MAXIMUM, AFTER = AGGREGATION.choices
 METHOD = "finer-grad-cam"
@@ -31,42 +31,42 @@ def test_every_choice_is_offered_and_the_default_is_set(same_window: Dashboard) 
     expect(option(same_window, AVERAGE)).to_be_checked()
 
 
-def test_a_choice_drives_only_the_panels_that_know_it(window: Dashboard) -> None:
-    before, draws = window.drawn(), num_draws(window)
-    option(window, MAXIMUM).check(force=True)
-    after = window.drawn()
-    assert num_draws(window) > draws
+def test_a_choice_drives_only_the_panels_that_know_it(same_window: Dashboard) -> None:
+    before, draws = same_window.drawn(), num_draws(same_window)
+    option(same_window, MAXIMUM).check(force=True)
+    after = same_window.drawn()
+    assert num_draws(same_window) > draws
     assert {name for name in after if after[name] != before[name]} == {METHOD}
 
 
-def test_arrow_keys_move_the_choice(window: Dashboard) -> None:
-    option(window, AVERAGE).focus()
-    window.page.keyboard.press("ArrowRight")
-    expect(option(window, MAXIMUM)).to_be_checked()
-    window.page.keyboard.press("ArrowRight")
-    expect(option(window, AFTER)).to_be_checked()
+def test_arrow_keys_move_the_choice(same_window: Dashboard) -> None:
+    option(same_window, AVERAGE).focus()
+    same_window.page.keyboard.press("ArrowRight")
+    expect(option(same_window, MAXIMUM)).to_be_checked()
+    same_window.page.keyboard.press("ArrowRight")
+    expect(option(same_window, AFTER)).to_be_checked()
 
 
-def test_the_choice_is_told_to_python(window: Dashboard) -> None:
-    before = window.values(METHOD)
-    option(window, AVERAGE).focus()
-    window.page.keyboard.press("ArrowRight")
-    after = window.values(METHOD)
+def test_the_choice_is_told_to_python(same_window: Dashboard) -> None:
+    before = same_window.values(METHOD)
+    option(same_window, AVERAGE).focus()
+    same_window.page.keyboard.press("ArrowRight")
+    after = same_window.values(METHOD)
     assert (after >= before - 1e-6 * np.nanmax(before))[np.isfinite(before)].all()
     assert not np.array_equal(after, before, equal_nan=True)
 
 
-def test_the_choice_stands_below_the_map(window: Dashboard) -> None:
-    foot = window.panel(METHOD).locator(".foot")
+def test_the_choice_stands_below_the_map(same_window: Dashboard) -> None:
+    foot = same_window.panel(METHOD).locator(".foot")
     expect(foot).to_contain_text(AVERAGE)
-    option(window, AFTER).check(force=True)
+    option(same_window, AFTER).check(force=True)
     expect(foot).to_contain_text(AFTER)
-    quiet(window)
+    quiet(same_window)
 
 
-def test_a_choice_that_no_panel_follows_is_off(window: Dashboard) -> None:
-    window.panel(METHOD).get_by_role("button", name="Own sliders").click()
-    expect(option(window, AVERAGE)).to_be_disabled()
-    own = window.panel(METHOD).locator(".own [data-parameter=aggregation]")
+def test_a_choice_that_no_panel_follows_is_off(same_window: Dashboard) -> None:
+    same_window.panel(METHOD).get_by_role("button", name="Own sliders").click()
+    expect(option(same_window, AVERAGE)).to_be_disabled()
+    own = same_window.panel(METHOD).locator(".own [data-parameter=aggregation]")
     own.get_by_role("radio", name=AFTER, exact=True).check(force=True)
-    expect(option(window, AVERAGE)).to_be_checked()
+    expect(option(same_window, AVERAGE)).to_be_checked()

@@ -13,7 +13,7 @@ from components import colours
 from tests.browser.viewing import SHOWN, number, saved
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.dashboard import Dashboard
 
 # ---- looks ----------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from playwright.sync_api import expect
 from tests.browser.viewing import (
     SHOWN,
     SIDE,
+    choose_first_sample,
     expect_linked,
     middle,
     number,
@@ -24,7 +27,7 @@ from tests.browser.viewing import (
 )
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.dashboard import Dashboard
 
 # ---- zoom, pan, pinch -----------------------------------------------------------------------
 
@@ -109,55 +112,60 @@ def test_the_keyboard_zooms_and_pans(same_window: Dashboard) -> None:
     assert expect_linked(same_window)[0] == 1
 
 
-class Fingers:
-    """Touch the window with real touch events."""
+Touch = Callable[..., None]
 
-    def __init__(self, window: Dashboard) -> None:
-        self.session = window.page.context.new_cdp_session(window.page)
-        self.session.send(
-            "Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2}
-        )
 
-    def touch(self, kind: str, *places: tuple[float, float]) -> None:
+@contextmanager
+def fingers(window: Dashboard) -> Iterator[Touch]:
+    """Give a function that touches the window with real touch events."""
+    session = window.page.context.new_cdp_session(window.page)
+    emulate = "Emulation.setTouchEmulationEnabled"
+    session.send(emulate, {"enabled": True, "maxTouchPoints": 2})
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
         points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
-        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    yield touch
+    session.send(emulate, {"enabled": False})
+    session.detach()
 
 
-def test_two_fingers_zoom_all_panels(window: Dashboard) -> None:
-    x, y = middle(window, "diffcam")
-    fingers = Fingers(window)
-    fingers.touch("touchStart", (x - 20, y), (x + 20, y))
-    for apart in (30, 40, 50, 60):
-        fingers.touch("touchMove", (x - apart, y), (x + apart, y))
-    fingers.touch("touchEnd")
-    assert expect_linked(window)[0] == pytest.approx(3, rel=0.15)
+def test_two_fingers_zoom_all_panels(same_window: Dashboard) -> None:
+    x, y = middle(same_window, "diffcam")
+    with fingers(same_window) as touch:
+        touch("touchStart", (x - 20, y), (x + 20, y))
+        for apart in (30, 40, 50, 60):
+            touch("touchMove", (x - apart, y), (x + apart, y))
+        touch("touchEnd")
+    assert expect_linked(same_window)[0] == pytest.approx(3, rel=0.15)
 
 
-def test_one_finger_pans_and_shows_the_cross(window: Dashboard) -> None:
-    zoom(window)
-    before = expect_linked(window)
-    x, y = middle(window, "diffcam")
-    fingers = Fingers(window)
-    fingers.touch("touchStart", (x, y))
-    for step in (10, 20, 30):
-        fingers.touch("touchMove", (x + step, y))
-    fingers.touch("touchEnd")
-    assert expect_linked(window)[4] - before[4] == pytest.approx(30, abs=3)
-    expect(window.panel("grad-cam").locator(".readout")).to_contain_text("x ")
+def test_one_finger_pans_and_shows_the_cross(same_window: Dashboard) -> None:
+    zoom(same_window)
+    before = expect_linked(same_window)
+    x, y = middle(same_window, "diffcam")
+    with fingers(same_window) as touch:
+        touch("touchStart", (x, y))
+        for step in (10, 20, 30):
+            touch("touchMove", (x + step, y))
+        touch("touchEnd")
+    assert expect_linked(same_window)[4] - before[4] == pytest.approx(30, abs=3)
+    expect(same_window.panel("grad-cam").locator(".readout")).to_contain_text("x ")
 
 
-def test_a_slider_follows_a_finger(window: Dashboard) -> None:
-    slider = window.slider("gamma")
+def test_a_slider_follows_a_finger(same_window: Dashboard) -> None:
+    slider = same_window.slider("gamma")
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
-    before = window.drawn()["finer-grad-cam"]
+    before = same_window.drawn()["finer-grad-cam"]
     y = box["y"] + box["height"] / 2
-    fingers = Fingers(window)
-    fingers.touch("touchStart", (box["x"] + 0.3 * box["width"], y))
-    for share in (0.5, 0.7, 0.9):
-        fingers.touch("touchMove", (box["x"] + share * box["width"], y))
-    fingers.touch("touchEnd")
-    window.expect_changed("finer-grad-cam", before)
+    with fingers(same_window) as touch:
+        touch("touchStart", (box["x"] + 0.3 * box["width"], y))
+        for share in (0.5, 0.7, 0.9):
+            touch("touchMove", (box["x"] + share * box["width"], y))
+        touch("touchEnd")
+    same_window.expect_changed("finer-grad-cam", before)
     assert int(slider.input_value()) > 30
 
 
@@ -224,14 +232,15 @@ def test_the_key_h_still_hides_after_a_release(same_window: Dashboard) -> None:
     same_window.page.keyboard.up("h")
 
 
-def test_the_key_h_still_hides_with_another_picture(window: Dashboard) -> None:
-    window.choose("sample", "A plain 7")
-    window.expect_prediction("7")
-    window.expect_panels(4)
-    window.panel("diffcam").locator(".stage").focus()
-    window.page.keyboard.down("h")
-    assert is_bare(window)
-    window.page.keyboard.up("h")
+def test_the_key_h_still_hides_with_another_picture(same_window: Dashboard) -> None:
+    same_window.choose("sample", "A plain 7")
+    same_window.expect_prediction("7")
+    same_window.expect_panels(4)
+    same_window.panel("diffcam").locator(".stage").focus()
+    same_window.page.keyboard.down("h")
+    assert is_bare(same_window)
+    same_window.page.keyboard.up("h")
+    choose_first_sample(same_window)
 
 
 # ---- hiding, swiping, enlarging -------------------------------------------------------------
@@ -253,11 +262,12 @@ def test_the_key_h_hides_the_maps_while_it_is_held(same_window: Dashboard) -> No
     assert not is_bare(same_window)
 
 
-def test_an_h_that_is_typed_hides_nothing(window: Dashboard) -> None:
-    window.page.get_by_role("combobox", name="Class to explain").click()
-    window.page.keyboard.down("h")
-    assert not is_bare(window)
-    window.page.keyboard.up("h")
+def test_an_h_that_is_typed_hides_nothing(same_window: Dashboard) -> None:
+    same_window.page.get_by_role("combobox", name="Class to explain").click()
+    same_window.page.keyboard.down("h")
+    assert not is_bare(same_window)
+    same_window.page.keyboard.up("h")
+    same_window.page.keyboard.press("Escape")
 
 
 def test_a_button_hides_the_maps_while_it_is_held(same_window: Dashboard) -> None:
@@ -323,18 +333,19 @@ def test_swiping_ends_with_the_same_button(same_window: Dashboard) -> None:
     expect(same_window.page.locator("figure.swipe")).to_have_count(0)
 
 
-def test_swiping_goes_on_with_another_picture(window: Dashboard) -> None:
-    window.page.get_by_role("button", name="Swipe two").click()
-    before = set_divider(window, 100)
-    window.choose("sample", "A plain 7")
-    window.expect_prediction("7")
-    window.expect_panels(4)
-    quiet(window)
-    swipe = window.page.get_by_role("button", name="Swipe two")
+def test_swiping_goes_on_with_another_picture(same_window: Dashboard) -> None:
+    same_window.page.get_by_role("button", name="Swipe two").click()
+    before = set_divider(same_window, 100)
+    same_window.choose("sample", "A plain 7")
+    same_window.expect_prediction("7")
+    same_window.expect_panels(4)
+    quiet(same_window)
+    swipe = same_window.page.get_by_role("button", name="Swipe two")
     is_on = swipe.get_attribute("aria-pressed") == "true"
-    assert window.page.locator("figure.swipe").count() == int(is_on)
+    assert same_window.page.locator("figure.swipe").count() == int(is_on)
     if is_on:
-        assert np.abs(swiped(window) - before).max() > 30
+        assert np.abs(swiped(same_window) - before).max() > 30
+    choose_first_sample(same_window)
 
 
 def test_a_panel_is_enlarged_and_made_small_again(same_window: Dashboard) -> None:

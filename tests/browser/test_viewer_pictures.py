@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Dashboard, watched_windows
 from tests.browser.viewing import box_of, middle, point, quiet, upload
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import LastingWindow, Lender
+    from tests.browser.dashboard import Dashboard
 
 # ---- whole picture, network's input, crop ---------------------------------------------------
 
@@ -19,22 +23,24 @@ WIDE = (160, 320)
 
 
 @pytest.fixture(scope="module")
-def cropped_window(server: str, browser: Browser) -> Iterator[Dashboard]:
+def cropped_window(lasting: Lender) -> LastingWindow:
     """Give one window with a wide gray photo, of which the model sees the middle."""
-    with watched_windows(server, browser) as open_one:
-        window = open_one()
+
+    def prepare(window: Dashboard) -> None:
         window.expect_panels(4)
         window.choose("model", "thousand")
         expect(window.page.get_by_text("Give a picture on the left")).to_be_visible()
         upload(window, "wide.png", np.full((*WIDE, 3), 200, np.uint8))
         window.expect_panels(4)
-        yield window
+
+    return lasting(prepare)
 
 
 @pytest.fixture
-def cropped(cropped_window: Dashboard) -> Dashboard:
-    cropped_window.restore()
-    return cropped_window
+def cropped(cropped_window: LastingWindow, request: pytest.FixtureRequest) -> Iterator[Dashboard]:
+    with cropped_window.lent(request.node) as window:
+        window.restore()
+        yield window
 
 
 def seen() -> tuple[int, int, int, int]:
@@ -115,23 +121,25 @@ def test_a_large_picture_is_sent_smaller_and_read_in_its_own_pixels(window: Dash
 
 
 @pytest.fixture(scope="module")
-def deep_window(server: str, browser: Browser) -> Iterator[Dashboard]:
+def deep_window(lasting: Lender) -> LastingWindow:
     """Give one window with a 16-bit ramp from 0 to 65,535."""
-    with watched_windows(server, browser) as open_one:
-        window = open_one()
+
+    def prepare(window: Dashboard) -> None:
         window.expect_panels(4)
         window.press("Upload")
         ramp = np.broadcast_to(np.linspace(0, 65535, 280).astype(np.uint16), (280, 280)).copy()
         upload(window, "deep.png", ramp)
         expect(window.page.get_by_text("280 × 280 px")).to_be_visible()
         window.expect_panels(4)
-        yield window
+
+    return lasting(prepare)
 
 
 @pytest.fixture
-def deep(deep_window: Dashboard) -> Dashboard:
-    deep_window.restore()
-    return deep_window
+def deep(deep_window: LastingWindow, request: pytest.FixtureRequest) -> Iterator[Dashboard]:
+    with deep_window.lent(request.node) as window:
+        window.restore()
+        yield window
 
 
 def shift_drag(window: Dashboard, dx: float, dy: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ from playwright.sync_api import expect
 from tests.browser.viewing import choose_methods, num_draws, quiet
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.conftest import LastingWindow, Lender
+    from tests.browser.dashboard import Dashboard
 
 STEP_OF = {
     "ArrowRight": "0.65",
@@ -23,11 +25,24 @@ STEP_OF = {
 }
 
 
+@pytest.fixture(scope="module")
+def lasting_two_finer(lasting: Lender) -> LastingWindow:
+    """Give a module a window with two panels that know γ, and two that do not."""
+
+    def prepare(window: Dashboard) -> None:
+        window.expect_panels(4)
+        choose_methods(window, ["diffcam", "finer-grad-cam", "grad-cam", "finer-layer-cam"])
+
+    return lasting(prepare)
+
+
 @pytest.fixture
-def two_finer(window: Dashboard) -> Dashboard:
-    """Give a window with two panels that know γ, and two that do not."""
-    choose_methods(window, ["diffcam", "finer-grad-cam", "grad-cam", "finer-layer-cam"])
-    return window
+def two_finer(
+    lasting_two_finer: LastingWindow, request: pytest.FixtureRequest
+) -> Iterator[Dashboard]:
+    with lasting_two_finer.lent(request.node) as window:
+        window.restore()
+        yield window
 
 
 def test_one_slider_drives_every_panel_that_knows_it(two_finer: Dashboard) -> None:

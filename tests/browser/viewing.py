@@ -15,10 +15,11 @@ from playwright.sync_api import Locator
 from explain_core import METHODS
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Dashboard
+    from tests.browser.dashboard import Dashboard
 
 SHOWN = ["diffcam", "finer-grad-cam", "grad-cam", "guided-absolute-grad"]
 SIDE = 280  # of a sample
+FIRST_SAMPLE = "A 3 that is almost an 8"
 DEBOUNCE_MS = 400
 SUPERSCRIPTS = {
     ord(raised): plain for raised, plain in zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True)
@@ -101,6 +102,13 @@ def choose_methods(window: Dashboard, names: list[str], before: Sequence[str] = 
             area.get_by_role("button", name=f"Remove {title}", exact=True).click()
             window.panel(name).wait_for(state="detached")
     window.expect_panels(len(names))
+
+
+def choose_first_sample(window: Dashboard) -> None:
+    """Put back the picture of the first maps, after another one of its own session."""
+    window.choose("sample", FIRST_SAMPLE)
+    window.expect_prediction("3")
+    window.expect_panels(4)
 
 
 def held(path: Any) -> PIL.Image.Image:

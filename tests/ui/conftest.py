@@ -8,6 +8,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.caching.cache_resource_api import clear_session_cache
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
@@ -20,6 +21,15 @@ from tests.ui.test_models import write_list, write_weights
 
 # All sessions of AppTest bear this name, so they share what is kept for one session.
 SESSION = "test session id"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components_found_once() -> Iterator[None]:
+    """Search the installed packages for components once: AppTest does so for every session."""
+    found = manifest_scanner.scan_component_manifests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: list(found))
+        yield
 
 
 @pytest.fixture(autouse=True)
