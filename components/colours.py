@@ -13,6 +13,10 @@ SEQUENTIAL = ("Cividis", "Viridis", "Inferno", "Gray", "Jet")
 MISLEADING = ("Jet",)
 DIVERGING = "Blue–white–orange"
 
+# Okabe and Ito's, the blue lighter: told apart with any colour vision, on light and dark.
+CATEGORIES = ("#2f8cc8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+
 _BLUE_WHITE_ORANGE = ["#08519c", "#6baed6", "#f7f7f7", "#fd8d3c", "#a63603"]
 
 

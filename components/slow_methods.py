@@ -23,6 +23,8 @@ from explain_core.methods.cost import coarse_values, passes
 from explain_core.methods.method import Passes
 from explain_core.types import Basis, ParameterValue
 
+# Kinds of tasks that stand below the maps, and are told apart once these are there.
+LATER = ("scores", "trust")
 SLOW_S = 3.0
 # So few pictures start without being timed: timing takes about as many.
 _UNTIMED = 32
@@ -40,6 +42,10 @@ class Task(Protocol):
     @property
     def passes(self) -> Passes:
         """Return the pictures that the network processes."""
+
+    @property
+    def passes_done(self) -> int:
+        """Return how many of them earlier stages have done."""
 
     @property
     def seconds(self) -> float:
@@ -81,6 +87,11 @@ class Wanted:
     def passes(self) -> Passes:
         """Return the pictures that the network processes."""
         return passes(METHODS[self.method], self.model, self.layer, self.parameters)
+
+    @property
+    def passes_done(self) -> int:
+        """Return none: what a coarse map took is done within the whole."""
+        return 0
 
     @property
     def seconds(self) -> float:
@@ -144,7 +155,7 @@ def prepare_quick(all_wanted: Sequence[Wanted]) -> Prepared:
     bases: dict[str, Basis] = {}
     notes: dict[str, str] = {}
     started: list[Wanted] = []
-    state.keep_started({wanted.id for wanted in all_wanted})
+    state.keep_started({wanted.id for wanted in all_wanted}, LATER)
     place = st.container()
     for wanted in sorted(all_wanted, key=lambda wanted: needs_most_first(wanted.method)):
         with shown_errors():
@@ -230,8 +241,9 @@ def _so_far(wanted: Wanted) -> tuple[Basis | None, str]:
 def run_shown(stage: Task, whole: Task, *, can_cancel: bool = False) -> None:
     """Run something, or the first stage of it, showing how far the whole is."""
     line = st.empty()
-    total = whole.passes.total
+    total, before = whole.passes.total, whole.passes_done
     share_of_whole = stage.passes.total / max(1, total)
+    doing = whole.title[:1].upper() + whole.title[1:]
     with line.container(horizontal=True, vertical_alignment="center"):
         if can_cancel:
             st.button(
@@ -246,16 +258,16 @@ def run_shown(stage: Task, whole: Task, *, can_cancel: bool = False) -> None:
     begun = time.monotonic()
 
     def progress(share: float) -> None:
-        done = round(share * share_of_whole * total)
-        text = f"{whole.title}: {done:,} of {total:,} passes"
+        now = share * share_of_whole
+        done = min(1.0, before / max(1, total) + now)
+        text = f"{doing}: {round(done * total):,} of {total:,} passes"
         elapsed = time.monotonic() - begun
         if share > 0 and elapsed > _TOLD_AFTER_S:
-            left = elapsed * (1 / (share * share_of_whole) - 1)
-            text += f", about {about(left)} left"
-        bar.progress(min(1.0, share * share_of_whole), text=text)
+            text += f", about {about(elapsed * (1 - done) / now)} left"
+        bar.progress(done, text=text)
 
     try:
-        with bar, st.spinner(f"{whole.title} …"):
+        with bar, st.spinner(f"{doing} …"):
             stage.run(progress)
     except ExplainError:
         line.empty()

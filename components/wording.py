@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import string
+
 from explain_core import Model
 from explain_core.types import Basis
 
@@ -20,6 +23,11 @@ def class_name(model: Model, index: int) -> str:
 def short(name: str) -> str:
     """Return a class name without its synonyms: "papillon, toy spaniel" is a papillon."""
     return name.split(",")[0]
+
+
+def literal(text: str) -> str:
+    """Return a text that markdown shows as it is, whatever a class or a typed text is called."""
+    return re.sub(f"([{re.escape(string.punctuation)}])", r"\\\1", text)
 
 
 def counted(count: int, noun: str) -> str:

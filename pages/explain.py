@@ -239,8 +239,8 @@ def _maps(asked: Asked, prepared: Prepared, wanted: Mapping[str, Wanted]) -> lis
         is_testing = trust_toggle()
     if scoring is not None:
         started.append((scoring, place))
-    if is_testing:
-        whole = [each for each in shown if not prepared.notes.get(each.name)]
+    whole = [each for each in shown if not prepared.notes.get(each.name)]
+    if is_testing and whole:
         testing = show_trust([Tested(each, wanted[each.name]) for each in whole])
         started += [] if testing is None else [testing]
     lam = float(settings.shared.get(LAM.name, LAM.default))

@@ -37,6 +37,13 @@ from explain_core.metrics.reversed_maps import reversed_map
 from explain_core.metrics.road import road
 from explain_core.metrics.scorer import Scorer, scorer_of
 from explain_core.metrics.scoring import score_maps
+from explain_core.metrics.verdicts import (
+    Verdict,
+    controls_verdict,
+    noise_verdict,
+    seed_verdict,
+    weights_verdict,
+)
 
 __all__ = [
     "Agreement",
@@ -46,8 +53,10 @@ __all__ = [
     "Randomisation",
     "Score",
     "Scorer",
+    "Verdict",
     "auprc",
     "cascading_randomisation",
+    "controls_verdict",
     "deletion",
     "energy_inside",
     "insertion",
@@ -59,6 +68,7 @@ __all__ = [
     "mean_absolute_error",
     "model_agreement",
     "noise_agreement",
+    "noise_verdict",
     "part_iou",
     "part_scores",
     "pointing_game",
@@ -71,7 +81,9 @@ __all__ = [
     "score_maps",
     "scorer_of",
     "seed_agreement",
+    "seed_verdict",
     "similar_class",
     "structural_similarity",
     "top_area_iou",
+    "weights_verdict",
 ]
