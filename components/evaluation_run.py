@@ -26,9 +26,7 @@ def folder_of(setup: Setup) -> Path:
     """Return where an evaluation is kept; the same plan is found there again by anyone."""
     named = os.environ.get(FOLDER_VARIABLE)
     root = Path(named) if named else caching.own_folder()
-    # A plan knows a model by its weights; texts and probes are put on later, by one session.
-    head = f"-{setup.model.head[:16]}" if setup.model.head else ""
-    return root / f"{setup.plan.digest[:16]}{head}"
+    return root / setup.plan.digest[:16]
 
 
 def results_so_far(folder: Path) -> Results | None:

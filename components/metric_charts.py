@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from components.colours import CATEGORIES, MARKERS
 from components.evaluation_words import (
     arrow,
     ends,
@@ -25,13 +26,9 @@ from explain_core.evaluation.tables import Summary
 from explain_core.metrics.table import METRICS
 from explain_core.types import Array
 
-# Okabe and Ito's, the blue lighter: told apart with any colour vision, on light and dark; grey for
-# controls.
-_COLOURS = ("#2f8cc8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-_GREY = "#8a949e"
+_GREY = "#8a949e"  # of controls
 _DOTTED = {"width": 1.5, "dash": "dot", "color": _GREY}
-_PICKED = "#d55e00"
+_PICKED = CATEGORIES[1]
 _OPACITY = {"control": 0.6, "better": 1.0, "": 1.0, "worse": 0.4, "not told apart": 0.4}
 _ROW_PX = 26
 _CURVE_PX = 340
@@ -76,7 +73,7 @@ def _bars(summary: Summary, place: int) -> None:
             y=[str(rank) for rank in range(len(order))],
             orientation="h",
             marker={
-                "color": [_GREY if is_control(plan.methods[i]) else _COLOURS[0] for i in order],
+                "color": [_GREY if is_control(plan.methods[i]) else CATEGORIES[0] for i in order],
                 "opacity": [
                     _OPACITY["control" if is_control(plan.methods[i]) else said]
                     for i in order
@@ -150,7 +147,7 @@ def _curves(summary: Summary, sweep: str, place: int) -> None:
     about = SWEEPS[sweep].parameter
     figure = go.Figure()
     for order, (name, curve) in enumerate(sweep_curves(summary, sweep).items()):
-        colour = _COLOURS[order % len(_COLOURS)]
+        colour = CATEGORIES[order % len(CATEGORIES)]
         steps = [value_text(step) if about.choices else step for step, _ in curve]
         points = [intervals[place] for _, intervals in curve]
         lows = [each.mean if math.isnan(each.low) else each.low for each in points]
@@ -172,7 +169,7 @@ def _curves(summary: Summary, sweep: str, place: int) -> None:
             error_y=_whiskers(points) if about.choices else None,
             mode="markers" if about.choices else "lines+markers",
             line={"color": colour, "width": 2},
-            marker={"symbol": _SYMBOLS[order % len(_SYMBOLS)], "size": 7, "color": colour},
+            marker={"symbol": MARKERS[order % len(MARKERS)], "size": 7, "color": colour},
             name=method_text(type(plan.methods[0])(name)),
             legendgroup=name,
             customdata=[ends(each) for each in points],
@@ -266,7 +263,7 @@ def show_points(
         mode="markers",
         marker={
             "size": [13 if pictures[i][0] == picked else 9 for i in shown],
-            "color": [_PICKED if pictures[i][0] == picked else _COLOURS[0] for i in shown],
+            "color": [_PICKED if pictures[i][0] == picked else CATEGORIES[0] for i in shown],
             "symbol": ["diamond" if pictures[i][0] == picked else "circle" for i in shown],
             "opacity": 0.9,
         },

@@ -60,12 +60,17 @@ def _text(value: ParameterValue) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def weights_of(model: Model) -> str:
+    """Return what tells a model's weights from others', a head put on later included."""
+    return f"{model.fingerprint}-{model.head}" if model.head else model.fingerprint
+
+
 @dataclass(frozen=True)
 class Plan:
     """State what is evaluated; two plans of one digest give the same numbers.
 
     Attributes:
-        model: its name, and the fingerprint of its weights.
+        model: its name, and the fingerprint of its weights, see `weights_of`.
         layer: the tapped layer.
         dataset: its name, how many pictures and which classes it has, and a digest of its ids.
         methods: the controls last.
@@ -223,7 +228,7 @@ def make_plan(
             )
     return Plan(
         model=model.name,
-        fingerprint=model.fingerprint,
+        fingerprint=weights_of(model),
         layer=tapped,
         dataset=dataset.name,
         num_examples=len(dataset.examples),

@@ -16,7 +16,7 @@ import numpy as np
 
 from explain_core.errors import ExplainError, InputError
 from explain_core.evaluation.pictures import Shared, score_picture
-from explain_core.evaluation.plan import Plan, ids_digest, plan_from_json
+from explain_core.evaluation.plan import Plan, ids_digest, plan_from_json, weights_of
 from explain_core.evaluation.rows import Row, line_of, row_of
 from explain_core.evaluation.sources import open_dataset
 from explain_core.models.catalogue import CATALOGUE_VARIABLE
@@ -104,7 +104,7 @@ class _Worker:
         self._shared = Shared(self._plan)
 
     def __call__(self, columns: dict[str, Array]) -> Iterator[dict[str, Array]]:
-        if self._model.fingerprint != self._plan.fingerprint:
+        if weights_of(self._model) != self._plan.fingerprint:
             raise InputError(
                 f"a worker loads other weights under the name '{self._plan.model}' than were "
                 "loaded here; give every machine the same weights"

@@ -13,7 +13,7 @@ from explain_core.datasets.dataset import Dataset
 from explain_core.errors import InputError
 from explain_core.evaluation.exports import write_exports
 from explain_core.evaluation.pictures import Shared, score_picture
-from explain_core.evaluation.plan import Plan, ids_digest
+from explain_core.evaluation.plan import Plan, ids_digest, weights_of
 from explain_core.evaluation.results import Results, open_results
 from explain_core.evaluation.rows import Row
 from explain_core.models.model import Model
@@ -110,7 +110,7 @@ def evaluate(
 
 
 def _require_own(plan: Plan, model: Model, dataset: Dataset) -> None:
-    if plan.fingerprint != model.fingerprint or plan.model != model.name:
+    if plan.fingerprint != weights_of(model) or plan.model != model.name:
         raise InputError(
             f"the plan is for the model '{plan.model}', not for '{model.name}' with these weights; "
             "make the plan anew"

@@ -101,7 +101,7 @@ class Dashboard:
         is_ours = not address or is_inside(address)  # others are counted where they are asked for
         # Opened at a page's own address, Streamlit first asks for its parts below that address.
         is_asked_below = bool(
-            re.search(r"/(models|references)/_stcore/(host-config|health)$", address)
+            re.search(r"/(models|references|evaluate)/_stcore/(host-config|health)$", address)
         )
         if message.type == "error" and is_ours and not is_asked_below:
             self.faults.append(f"console: {message.text} ({address})")

@@ -22,7 +22,7 @@ STICKING_OUT = """() => {
 
 
 def test_nothing_scrolls_sideways(window: Dashboard) -> None:
-    for heading in ("", "References", "Models"):
+    for heading in ("", "References", "Evaluate", "Models"):
         if heading:
             window.page.get_by_role("link", name=heading).click()
             expect(window.page.get_by_role("heading", name=heading, level=1)).to_be_visible()

@@ -242,6 +242,16 @@ def test_a_plan_of_another_model_or_data_set_is_refused(
 # ---- in a thread of its own ------------------------------------------------------------------
 
 
+def test_a_plan_of_another_head_on_the_same_encoder_is_refused(
+    plan: Plan, model: xc.Model, dataset: Dataset, tmp_path: Path
+) -> None:
+    probed = replace(model, head="5" * 64)
+    other = make_plan(probed, dataset, ["grad-cam", "smooth-grad"], METRICS)
+    assert other.digest != plan.digest
+    with pytest.raises(InputError, match="with these weights"):
+        evaluate(plan, probed, dataset, tmp_path)
+
+
 def test_a_job_finishes_with_the_same_files(
     plan: Plan, model: xc.Model, dataset: Dataset, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
