@@ -27,6 +27,7 @@ _FAMILIES = {
     "drawn-digits": "digits",
     "birds": "birds",
     "birds-confounded": "birds",
+    "phantom-films": "films",
 }
 _BUNDLED = tuple(_FAMILIES)
 _BUNDLED_FOLDER = ASSETS
