@@ -49,6 +49,8 @@ BANKS_FOLDER = "banks"
 CARD_FILE = "card.json"
 README_FILE = "README.md"
 NUM_HEALTHY = 150
+NUM_FILMS = {"films": 3000, "films-confounded": 1500}
+NUM_EPOCHS = {"films": 15, "films-confounded": 30}
 BANKS = {"films": "phantom-films", "films-confounded": "phantom-films-confounded"}
 """The bank of each network: operators may want a bank "films" of their own."""
 
@@ -59,8 +61,8 @@ _THUMBNAIL_PX = 96
 def train(
     name: str,
     out: Path = ASSETS,
-    num_films: int = 3000,
-    num_epochs: int = 15,
+    num_films: int | None = None,
+    num_epochs: int | None = None,
     seed: int = 0,
     num_healthy: int = NUM_HEALTHY,
 ) -> dict[str, Any]:
@@ -69,8 +71,8 @@ def train(
     Args:
         name: "films" or "films-confounded".
         out: folder to write into, made where it is missing.
-        num_films: drawn to train on.
-        num_epochs: passes over them.
+        num_films: drawn to train on; None takes `NUM_FILMS`.
+        num_epochs: passes over them; None takes `NUM_EPOCHS`.
         seed: settles every film, the initial weights and the order.
         num_healthy: films in the bank.
 
@@ -80,6 +82,8 @@ def train(
     Raises:
         InputError: a number out of range.
     """
+    num_films = NUM_FILMS[name] if num_films is None else num_films
+    num_epochs = NUM_EPOCHS[name] if num_epochs is None else num_epochs
     for number, what in ((num_films, "--films"), (num_epochs, "--epochs")):
         if number < 1:
             raise InputError(f"{what} must be at least 1 (got {number})")

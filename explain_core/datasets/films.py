@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,14 @@ import numpy as np
 
 from explain_core.datasets.dataset import Dataset, Example
 from explain_core.datasets.film_drawing import Film, draw_film, draw_pixels, picture
-from explain_core.datasets.film_making import ASSETS, NUM_HEALTHY, make_bank, train
+from explain_core.datasets.film_making import (
+    ASSETS,
+    NUM_EPOCHS,
+    NUM_FILMS,
+    NUM_HEALTHY,
+    make_bank,
+    train,
+)
 from explain_core.datasets.film_training import FIRST_SEED
 from explain_core.errors import ExplainError, InputError
 from explain_core.models.films_net import FILMS_CLASSES
@@ -216,16 +223,22 @@ def _parser() -> argparse.ArgumentParser:
             help="films in the bank (default: %(default)s)",
         )
     train_command.add_argument(
-        "--films", type=int, metavar="N", default=3000, help="to train on (default: %(default)s)"
+        "--films",
+        type=int,
+        metavar="N",
+        help=f"to train on (default: {_listed(NUM_FILMS)})",
     )
     train_command.add_argument(
         "--epochs",
         type=int,
         metavar="N",
-        default=15,
-        help="passes over the films (default: %(default)s)",
+        help=f"passes over the films (default: {_listed(NUM_EPOCHS)})",
     )
     return parser
+
+
+def _listed(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} for {name}" for name, number in numbers.items())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,6 +28,7 @@ _FAMILIES = {
     "birds": "birds",
     "birds-confounded": "birds",
     "phantom-films": "films",
+    "phantom-films-confounded": "films",
 }
 _BUNDLED = tuple(_FAMILIES)
 _BUNDLED_FOLDER = ASSETS

@@ -20,7 +20,14 @@ from explain_core.references.banks import (
 from tests.core.references.bank_making import features_of, small_model, write_bank
 
 NAMES = ["cat", "dog", "fish", "dog"]
-BUNDLED = ("digits", "drawn-digits", "birds", "birds-confounded", "phantom-films")
+BUNDLED = (
+    "digits",
+    "drawn-digits",
+    "birds",
+    "birds-confounded",
+    "phantom-films",
+    "phantom-films-confounded",
+)
 
 
 @pytest.fixture(scope="module")
