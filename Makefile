@@ -80,6 +80,7 @@ format: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	@$(PY) -m benchmarks.speed $(ARGS)
 	@$(PY) -m benchmarks.bank --rows 50000
+	@$(PY) -m benchmarks.metrics
 	@sh tests/browser/ensure_chromium.sh $(PY)
 	@$(PY) -m benchmarks.viewer
 

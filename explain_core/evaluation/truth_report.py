@@ -29,7 +29,9 @@ Made by `python -m explain_core evaluate --preset truth-bench`; do not edit by h
 
 All methods on generated pictures in which the evidence for a class *rather than another one* is
 known pixel by pixel, scored by small networks that were trained on such pictures. What holds here
-need not hold on photographs, and the other way round; no claim stands without its interval.
+need not hold on photographs, and the other way round; no claim stands without its interval. The
+networks for films were also told where the findings lie while they were trained, by a head on their
+last maps that was thrown away: that favours maps of this layer.
 """
 _CLAIMS_HEAD = """## Which claims hold here
 
