@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median_low
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,6 +18,7 @@ import numpy as np
 import streamlit as st
 
 import explain_core as xc
+from components.evaluation_marks import best_methods
 from components.evaluation_queue import EvaluationQueue
 from explain_core.datasets.dataset import Dataset
 from explain_core.evaluation.estimating import Estimate, estimate
@@ -56,6 +60,8 @@ MAX_WHOLE = 20_000
 MAX_BANK_SETS_BYTES = 2**30
 MAX_DATASETS = 8
 MAX_EVALUATIONS = 16
+MAX_RECENT = 5
+MIN_TIMED_PASSES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +256,7 @@ def logits_of(model: xc.Model, image: xc.Image) -> Array:
     def predict() -> Array:
         begin = time.perf_counter()
         logits = model.predict(image)
-        _paces().setdefault(model, time.perf_counter() - begin)
+        _first_passes().setdefault(model, time.perf_counter() - begin)
         return logits
 
     return _kept(memory, memory.logits, key, predict)
@@ -546,14 +552,31 @@ def _judged(key: Hashable, make: Callable[[], Value]) -> Value:
 
 
 @st.cache_resource(show_spinner=False)
-def _paces() -> WeakKeyDictionary[xc.Model, float]:
-    """Return how long models took for a picture, shared by all sessions."""
+def _first_passes() -> WeakKeyDictionary[xc.Model, float]:
+    """Return how long models took for their first picture, shared by all sessions."""
+    return WeakKeyDictionary()
+
+
+@st.cache_resource(show_spinner=False)
+def _recent_passes() -> WeakKeyDictionary[xc.Model, deque[tuple[int, float]]]:
+    """Return the pictures of models' last scores and the seconds for each of them."""
     return WeakKeyDictionary()
 
 
 def pass_seconds(model: xc.Model) -> float:
-    """Return about how long a picture takes: as the last scores, else as the first prediction."""
-    return _paces().get(model, 0.0)
+    """Return about how long a picture takes, by the first prediction and the latest scores.
+
+    It is their lower median: what else the machine does only makes them slower.
+    """
+    known = [seconds for _, seconds in _recent_passes().get(model, ())]
+    if model in _first_passes():
+        known.append(_first_passes()[model])
+    return median_low(known) if known else 0.0
+
+
+def is_pace_known(model: xc.Model) -> bool:
+    """Return whether scores took enough pictures to tell how long many more will take."""
+    return sum(count for count, _ in _recent_passes().get(model, ())) >= MIN_TIMED_PASSES
 
 
 def kept_scores(key: Hashable) -> Scored | None:
@@ -593,7 +616,8 @@ def score(
         )
         taken = time.perf_counter() - begin
     if counter.passes:
-        _paces()[model] = taken / counter.passes
+        recent = _recent_passes().setdefault(model, deque(maxlen=MAX_RECENT))
+        recent.append((counter.passes, taken / counter.passes))
     return dict(zip(maps, found.values(), strict=True))
 
 
@@ -681,16 +705,32 @@ def dataset_of(source: str) -> Dataset:
     return open_dataset(source)
 
 
-def estimate_of(plan: Plan, model: xc.Model) -> Estimate:
-    """Return what an evaluation costs on this machine, measured once for all sessions."""
+def estimate_of(plan: Plan, model: xc.Model) -> Estimate | None:
+    """Return what an evaluation costs on this machine, measured once for all sessions.
+
+    None while it is being measured, beside the page, which can be used meanwhile.
+
+    Raises:
+        Exception: what the measuring ended with; asked again, it is measured anew.
+    """
     key = (model.key, plan.layer, plan.methods, plan.metrics, plan.limit, plan.num_examples)
-    with counted_passes():
-        return _estimate(key, plan, model)
+    measured = _estimate(key, plan, model)
+    if not measured.done():
+        return None
+    if measured.exception() is not None:
+        _estimate.clear()
+    return measured.result()
 
 
 @st.cache_resource(max_entries=MAX_EVALUATIONS, show_spinner=False)
-def _estimate(key: Hashable, _plan: Plan, _model: xc.Model) -> Estimate:
-    return estimate(_plan, _model, speeds=_speed_meter())
+def _estimate(key: Hashable, _plan: Plan, _model: xc.Model) -> Future[Estimate]:
+    return estimating().submit(estimate, _plan, _model, speeds=_speed_meter())
+
+
+@st.cache_resource(show_spinner=False)
+def estimating() -> ThreadPoolExecutor:
+    """Return what measures: one evaluation at a time, for two at once would tell nothing."""
+    return ThreadPoolExecutor(1, "estimates")
 
 
 def results_in(folder: Path) -> Results:
@@ -717,3 +757,13 @@ def summary_of(results: Results, baseline: int | None) -> Summary:
 @st.cache_resource(max_entries=4 * MAX_EVALUATIONS, show_spinner=False)
 def _summary(key: tuple[str, tuple[int, ...], int | None], _results: Results) -> Summary:
     return summarise(_results, baseline=key[2])
+
+
+def best_of(results: Results) -> tuple[int | None, ...]:
+    """Return for each metric the method that is ahead of every other one, None without one."""
+    return _best((results.plan.digest, tuple(row.index for row in results.rows)), results)
+
+
+@st.cache_resource(max_entries=MAX_EVALUATIONS, show_spinner=False)
+def _best(key: tuple[str, tuple[int, ...]], _results: Results) -> tuple[int | None, ...]:
+    return best_methods(_results)

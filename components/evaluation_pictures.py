@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import streamlit as st
 
 from components import caching, state
 from components.compare import in_contrast
 from components.evaluation_setup import Setup
 from components.evaluation_truth import enlarged, outlined
-from components.evaluation_words import arrow, method_text, metric_text, number
+from components.evaluation_words import SMALL, arrow, method_text, metric_text, number
 from components.map_viewer import Cell, Heading, Table, show_table
 from components.metric_charts import show_points
 from components.notices import sentence, shown_errors
@@ -38,7 +39,7 @@ def show_pictures(setup: Setup, results: Results) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         axes = _axes(plan)
-        first, second, across, up = _chosen(plan, axes)
+        first, second, across, up = _chosen(results, axes)
     picture_key = f"{state.EVALUATION_PICTURE}-{plan.digest[:16]}"
     names = {row.index: _name(row) for row in results.scored}
     state.begin(picture_key, None)
@@ -98,26 +99,53 @@ def _axes(plan: Plan) -> Axes:
     return axes
 
 
-def _chosen(plan: Plan, axes: Axes) -> tuple[int, int, int, int]:
+def _chosen(results: Results, axes: Axes) -> tuple[int, int, int, int]:
     """Show the methods and metrics of both axes; return (method, method, metric, metric)."""
+    plan = results.plan
+    telling = _telling(results)
     methods = [method_text(each) for each in plan.methods]
     metrics = [metric_text(each) for each in plan.metrics]
     first = _choice(plan, "Method", methods)
     second = _choice(plan, "Beside it", methods, first)
     if axes == "methods":
-        across = _choice(plan, "Metric", metrics)
+        across = _choice(plan, "Metric", metrics, begin=telling)
         return first, second, across, across
-    across = _choice(plan, "Across", metrics)
-    return first, second, across, _choice(plan, "Up", metrics, across)
+    across = _choice(plan, "Across", metrics, begin=telling)
+    return first, second, across, _choice(plan, "Up", metrics, across, begin=telling)
 
 
-def _choice(plan: Plan, label: str, names: Sequence[str], taken: int | None = None) -> int:
-    """Show names to choose from but the one that is taken; return the place of the chosen one."""
+def _telling(results: Results) -> list[int]:
+    """Return the metrics whose values differ in what is shown of them."""
+    found = []
+    for place in range(len(results.plan.metrics)):
+        values = results.values[:, :, place]
+        known = values[np.isfinite(values)]
+        if known.size and np.ptp(known) > SMALL:
+            found.append(place)
+    return found
+
+
+def _choice(
+    plan: Plan,
+    label: str,
+    names: Sequence[str],
+    taken: int | None = None,
+    *,
+    begin: Sequence[int] = (),
+) -> int:
+    """Show names to choose from but the one that is taken; return the place of the chosen one.
+
+    Args:
+        begin: places of which the first that is not taken is chosen at first; else any.
+    """
+    places = [place for place in range(len(names)) if place != taken]
+    key = f"{state.EVALUATION_COMPARE}-{plan.digest[:16]}-{label}-{taken}"
+    state.begin(key, next((place for place in begin if place != taken), places[0]))
     chosen: int = st.selectbox(
         label,
-        [place for place in range(len(names)) if place != taken],
+        places,
         format_func=names.__getitem__,
-        key=f"{state.EVALUATION_COMPARE}-{plan.digest[:16]}-{label}-{taken}",
+        key=key,
         persist_state="session",
     )
     return chosen

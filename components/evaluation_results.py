@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import streamlit as st
 
 from components import caching, state
+from components.evaluation_marks import is_all_but_zero
 from components.evaluation_setup import Setup
 from components.evaluation_table import show_differences, show_means
 from components.evaluation_words import method_text, metric_text
@@ -15,12 +16,17 @@ from components.metric_charts import show_bars, show_curves
 from components.wording import counted
 from explain_core.evaluation.exports import scores_csv, scores_parquet
 from explain_core.evaluation.results import Results
-from explain_core.evaluation.tables import Summary, csv_table, markdown_table
+from explain_core.evaluation.tables import MIN_COMPARED, Summary, csv_table, markdown_table
 
 _LEGEND = (
-    "Mean over {pictures} [95 % bootstrap interval]. **Grey**: it does not beat every control on "
-    "the same pictures, in words below the number; one that is not grey does. Arrows: ↑ more is "
-    "better, ↓ less is better."
+    "Mean over {pictures} [95 % bootstrap interval]; in italics, the controls. **Best**: ahead of "
+    "every other on the same pictures. **Grey**: it does not beat every control there, in words "
+    "below the number; one that is not grey does. Arrows: ↑ more is better, ↓ less is better."
+)
+_TOO_FEW = "Too few pictures to compare ({count}): marks appear from {least} on."
+_NO_RCAP = (
+    "RCAP is all but zero for every map here: the network recognises nothing in the masked "
+    "pictures, so it tells nothing."
 )
 _DIFFERENCES = (
     "On the same pictures, method by method less {baseline} [95 % bootstrap interval]. *Not told "
@@ -28,7 +34,7 @@ _DIFFERENCES = (
 )
 
 
-def show_results(setup: Setup, results: Results) -> None:
+def show_results(setup: Setup, results: Results, *, is_under_way: bool) -> None:
     """Show the table, the plots and the downloads of the pictures that are scored."""
     if not results.scored:
         st.info(
@@ -39,26 +45,32 @@ def show_results(setup: Setup, results: Results) -> None:
         return
     summary = caching.summary_of(results, None)
     table, plots = st.tabs(["Table", "Plots"])
+    count = len(results.scored)
+    is_compared = count >= MIN_COMPARED
+    too_few = _TOO_FEW.format(count=count, least=MIN_COMPARED)
     with table:
-        show_means(summary)
-        st.caption(_LEGEND.format(pictures=counted(len(results.scored), "picture")))
+        show_means(summary, caching.best_of(results))
+        st.caption(_LEGEND.format(pictures=counted(count, "picture")) if is_compared else too_few)
+        if is_all_but_zero(results, "rcap"):
+            st.caption(_NO_RCAP)
         baseline = _baseline(results)
         if baseline is not None:
             summary = caching.summary_of(results, baseline)
             show_differences(summary)
             name = method_text(results.plan.methods[baseline])
-            st.caption(_DIFFERENCES.format(baseline=name))
+            st.caption(_DIFFERENCES.format(baseline=name) if is_compared else too_few)
     with plots:
         if setup.sweep is None:
             show_bars(summary)
             st.caption(
                 "Bars: means; whiskers: 95 % bootstrap intervals. Grey: controls, and a dotted "
-                "line at the best of them. Faint: does not beat them all."
+                "line at the best of them. "
+                + ("Faint: does not beat them all." if is_compared else too_few)
             )
         else:
             show_curves(summary, setup.sweep)
             st.caption("Lines: means; bands: 95 % bootstrap intervals. Dotted: the best control.")
-    _downloads(setup, results, summary)
+    _downloads(setup, results, summary, is_under_way)
 
 
 def _baseline(results: Results) -> int | None:
@@ -77,7 +89,8 @@ def _baseline(results: Results) -> int | None:
     return baseline
 
 
-def _downloads(setup: Setup, results: Results, summary: Summary) -> None:
+def _downloads(setup: Setup, results: Results, summary: Summary, is_under_way: bool) -> None:
+    """Offer the files; not under way, for a press would ask for what the next look replaces."""
     name = f"whynot-{setup.material.offered.name}-{results.plan.digest[:8]}"
     with st.container(horizontal=True):
         st.download_button(
@@ -86,6 +99,7 @@ def _downloads(setup: Setup, results: Results, summary: Summary) -> None:
             file_name=f"{name}.csv",
             mime="text/csv",
             on_click="ignore",
+            disabled=is_under_way,
             icon=":material/download:",
             help="A line for each picture and method.",
         )
@@ -96,6 +110,7 @@ def _downloads(setup: Setup, results: Results, summary: Summary) -> None:
                 file_name=f"{name}.parquet",
                 mime="application/vnd.apache.parquet",
                 on_click="ignore",
+                disabled=is_under_way,
                 icon=":material/download:",
             )
         st.download_button(
@@ -104,6 +119,7 @@ def _downloads(setup: Setup, results: Results, summary: Summary) -> None:
             file_name=f"{name}.md",
             mime="text/markdown",
             on_click="ignore",
+            disabled=is_under_way,
             icon=":material/download:",
         )
         st.download_button(
@@ -112,8 +128,11 @@ def _downloads(setup: Setup, results: Results, summary: Summary) -> None:
             file_name=f"{name}-table.csv",
             mime="text/csv",
             on_click="ignore",
+            disabled=is_under_way,
             icon=":material/download:",
         )
+    if is_under_way:
+        st.caption("The files can be taken once it has ended or is cancelled.")
 
 
 def show_missing(results: Results) -> None:

@@ -20,6 +20,8 @@ from explain_core.evaluation.results import PLAN, Results
 
 FOLDER_VARIABLE = "WHYNOT_EVALUATIONS"
 _LOOK_AGAIN_S = 1.5
+_MEASURED_S = 0.5
+_STARTING = "Starting …"
 
 
 def folder_of(setup: Setup) -> Path:
@@ -50,7 +52,7 @@ def show_run(setup: Setup) -> bool:
     folder = folder_of(setup)
     is_under_way = caching.evaluation_queue().look(folder).is_under_way
     every = _LOOK_AGAIN_S if is_under_way else None
-    st.caption(_kept())
+    _tell_kept()
     st.fragment(_live, run_every=every)(setup, folder, is_under_way)
     return is_under_way
 
@@ -58,6 +60,9 @@ def show_run(setup: Setup) -> bool:
 def _live(setup: Setup, folder: Path, was_under_way: bool) -> None:
     look = caching.evaluation_queue().look(folder)
     if look.is_under_way != was_under_way:
+        if look.is_under_way:
+            with st.container(border=True):
+                st.progress(0.0, text=_STARTING)
         st.rerun()
     results = None
     with st.container(border=True), shown_errors():
@@ -67,7 +72,7 @@ def _live(setup: Setup, folder: Path, was_under_way: bool) -> None:
         else:
             _offer(setup, folder, look, results)
     if results is not None and results.rows:
-        show_results(setup, results)
+        show_results(setup, results, is_under_way=look.is_under_way)
 
 
 def _show_progress(setup: Setup, folder: Path, look: Look, results: Results | None) -> None:
@@ -80,11 +85,13 @@ def _show_progress(setup: Setup, folder: Path, look: Look, results: Results | No
     elif look.progress is not None:
         now = look.progress
         share = min(1.0, (now.done + now.share) / total)
-        text = f"{now.done:,} of {counted(total, 'picture')}"
+        text = f"Picture {min(now.done + 1, total):,} of {total:,}"
         if now.num_failed:
             text += f", {now.num_failed:,} without scores"
         if now.seconds_left is not None and now.done < total:
             text += f", about {about(now.seconds_left)} left"
+    else:
+        text = _STARTING
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=text)
         st.button(
@@ -118,12 +125,22 @@ def _offer(setup: Setup, folder: Path, look: Look, results: Results | None) -> N
             on_click=_start,
             args=(setup, folder),
         )
-        place = st.empty()
-        place.markdown(_what(setup, done))
-        with place, st.spinner(f"{_what(setup, done)} Measuring how long that takes here …"):
-            cost = caching.estimate_of(plan, setup.model)
-        seconds = cost.seconds_each * (total - done)
-        place.markdown(f"{_what(setup, done)} About **{about(seconds)}** on this machine.")
+        is_measuring = caching.estimate_of(plan, setup.model) is None
+        every = _MEASURED_S if is_measuring else None
+        st.fragment(_tell_cost, run_every=every)(setup, done, is_measuring)
+
+
+def _tell_cost(setup: Setup, done: int, was_measuring: bool) -> None:
+    """Say what starting does and how long that takes; Start does not wait for the measuring."""
+    with shown_errors():
+        cost = caching.estimate_of(setup.plan, setup.model)
+        if cost is None:
+            st.markdown(f"{_what(setup, done)} Measuring how long that takes here …")
+            return
+        if was_measuring:
+            st.rerun()
+        seconds = cost.seconds_each * (len(setup.plan.indices) - done)
+        st.markdown(f"{_what(setup, done)} About **{about(seconds)}** on this machine.")
 
 
 def _what(setup: Setup, done: int) -> str:
@@ -156,13 +173,15 @@ def _title(setup: Setup) -> str:
     )
 
 
-def _kept() -> str:
+def _tell_kept() -> None:
     if os.environ.get(FOLDER_VARIABLE):
-        return (
+        st.caption(
             "Kept in the operator’s folder: whoever chooses the same settings finds it again, also "
             "after a restart."
         )
-    return (
-        "Kept until this server is stopped; whoever chooses the same settings finds it again. Take "
-        "the tables along, or let the operator name a folder in WHYNOT_EVALUATIONS."
+        return
+    st.caption(
+        "Kept until this server is stopped; take the tables along.",
+        help="Whoever chooses the same settings finds it again. To keep evaluations for longer, "
+        f"the operator names a folder in {FOLDER_VARIABLE}.",
     )

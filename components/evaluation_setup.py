@@ -10,7 +10,7 @@ import streamlit as st
 
 from components import caching, state
 from components.evaluation_sets import Offered, bundled_sets, offered_sets
-from components.evaluation_words import value_text
+from components.evaluation_words import method_text, value_text
 from components.method_picker import PRESETS as EXPLAIN_PRESETS
 from components.method_picker import tell_unfit
 from components.model_picker import layer_picker, model_picker
@@ -28,6 +28,7 @@ from explain_core.evaluation.plan import (
 )
 from explain_core.evaluation.sources import generated_source
 from explain_core.evaluation.sweep import SWEEPS, sweep_methods
+from explain_core.evaluation.tables import MIN_COMPARED
 from explain_core.metrics.table import METRICS
 
 Kind = Literal["methods", "sweep"]
@@ -178,7 +179,7 @@ def _pictures(offered: Offered) -> tuple[str, Dataset, int | None]:
     count = int(
         st.number_input(
             "Pictures",
-            min_value=1,
+            min_value=0,  # to be answered in words
             max_value=most,
             step=10 if most > 10 else 1,
             key=key,
@@ -191,6 +192,11 @@ def _pictures(offered: Offered) -> tuple[str, Dataset, int | None]:
             ),
         )
     )
+    if count < 1:
+        st.warning("At least 1 picture; 1 is taken.", icon=":material/warning:")
+        count = 1
+    elif count < min(MIN_COMPARED, most):
+        st.caption(f"Few pictures say little: marks appear from {MIN_COMPARED} on.")
     source = offered.source if whole is not None else generated_source(offered.name, count)
     dataset = caching.dataset_of(source)
     return source, dataset, None if count >= len(dataset.examples) else count
@@ -265,7 +271,7 @@ def setup_picker(material: Material) -> Setup | None:
         methods, sweep = _methods(material) if kind == "methods" else _swept(material)
     with right:
         metrics = _metrics(material, sweep)
-    controls = ", ".join(METHODS[name].title.removeprefix("Control: ") for name in CONTROLS)
+    controls = ", ".join(method_text(Variant(name)) for name in CONTROLS)
     st.caption(
         f"Always among them, as controls that know nothing of the model: {controls}. A map that "
         "does not beat them has shown nothing about it."

@@ -15,7 +15,7 @@ import streamlit as st
 from components.evaluation_words import arrow, ends, is_control, method_text, metric_text, number
 from explain_core.evaluation.intervals import Interval
 from explain_core.evaluation.plan import Variant
-from explain_core.evaluation.tables import Summary
+from explain_core.evaluation.tables import MIN_COMPARED, Summary
 from explain_core.metrics.table import METRICS
 
 _CSS = """
@@ -59,10 +59,13 @@ _table = st.components.v2.component(
 _WORDS = {"worse": "beaten by a control", "not told apart": "like a control"}
 
 
-def show_means(summary: Summary) -> None:
-    """Show means with intervals; what does not beat the controls is grey and says so."""
+def show_means(summary: Summary, best: Sequence[int | None]) -> None:
+    """Show means with intervals; what does not beat the controls is grey and says so.
+
+    Args:
+        best: by metric, the method that is marked; None for none.
+    """
     plan = summary.results.plan
-    best = _best(summary)
     rows = []
     for i, method in enumerate(plan.methods):
         cells = []
@@ -93,22 +96,11 @@ def show_differences(summary: Summary) -> None:
     _show(plan.metrics, rows, label, "evaluation-differences")
 
 
-def _best(summary: Summary) -> list[int | None]:
-    """Return for each metric which method has the best mean, controls included."""
-    found: list[int | None] = []
-    for j, metric in enumerate(summary.results.plan.metrics):
-        means = np.array([row[j].mean for row in summary.means])
-        if np.isnan(means).all():
-            found.append(None)
-            continue
-        is_higher_better = METRICS[metric.name].is_higher_better
-        found.append(int(np.nanargmax(means) if is_higher_better else np.nanargmin(means)))
-    return found
-
-
 def _difference(difference: Interval | None, is_higher_better: bool) -> str:
     assert difference is not None
-    if difference.is_above_zero:
+    if difference.count < MIN_COMPARED:
+        words = ""
+    elif difference.is_above_zero:
         words = "▲ better" if is_higher_better else "▼ worse"
     elif difference.is_below_zero:
         words = "▼ worse" if is_higher_better else "▲ better"

@@ -9,10 +9,11 @@ from explain_core import METHODS
 from explain_core.evaluation.intervals import Interval
 from explain_core.evaluation.plan import Variant
 from explain_core.metrics.table import METRICS
+from explain_core.metrics.verdicts import CONTROL_WORDS
 from explain_core.types import ParameterValue
 
 _SYMBOLS = {"gamma": "γ = ", "lam": "λ = ", "p": "p = ", "aggregation": ""}
-_SMALL = 0.0005  # less would be shown as 0.000
+SMALL = 0.0005  # less would be shown as 0.000
 
 
 def value_text(value: ParameterValue) -> str:
@@ -21,8 +22,8 @@ def value_text(value: ParameterValue) -> str:
 
 
 def method_text(method: Variant) -> str:
-    """Return a method with the values that were given: "Finer-Grad-CAM, γ = 1.2"."""
-    return _text(METHODS[method.name].title, method)
+    """Return a method with the values that were given: "Finer-Grad-CAM, γ = 1.2", "edges"."""
+    return _text(CONTROL_WORDS.get(method.name, METHODS[method.name].title), method)
 
 
 def metric_text(metric: Variant) -> str:
@@ -44,7 +45,7 @@ def number(value: float, *, is_signed: bool = False) -> str:
     """Return a score: "0.412", "+0.030", "4e−05"; an en dash where it is not defined."""
     if math.isnan(value):
         return "–"
-    digits = ".0e" if 0 < abs(value) < _SMALL else ".3f"
+    digits = ".0e" if 0 < abs(value) < SMALL else ".3f"
     return minus(f"{value:{'+' if is_signed else ''}{digits}}")
 
 

@@ -17,7 +17,7 @@ from explain_core.methods.controls import CONTROLS
 from explain_core.methods.method import Passes
 from explain_core.methods.settings import SEED
 from explain_core.metrics.deletion import NUM_STEPS
-from explain_core.metrics.verdicts import MARGIN, unbeaten
+from explain_core.metrics.verdicts import CONTROL_WORDS, MARGIN, unbeaten
 from explain_core.types import Basis, ParameterValue
 
 Values = Mapping[str, ParameterValue]
@@ -31,7 +31,8 @@ _SLID = ("gamma", "lam", "p")
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NO_CLASSES = "This model has no classes, so there is no probability that a map could account for."
 _REVERSED = "reversed: it speaks for what it is compared with"
-SHORT_CONTROLS = {"random": "chance", "center-gaussian": "the centre", "edges": "edges"}
+# What the panel "Can a map be trusted?" asks.
+CURVES = ("rcap", "deletion", "insertion", "road")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +119,10 @@ class Scoring:
     def coarse(self) -> None:
         """Return None: there is no first part."""
 
+    def doing(self, share: float) -> str:
+        """Return nothing: it is done in one go."""
+        return ""
+
     def is_kept(self) -> bool:
         """Return whether all of them have scores."""
         return all(caching.kept_scores(each.key) is not None for each in self.maps)
@@ -145,7 +150,7 @@ class Scoring:
             scored = Scored(dict(each.values), found[each.key])
             caching.keep_scores(each.key, scored)
             caching.keep_scores(each.asked, scored)
-        for name in SHORT_CONTROLS:
+        for name in CONTROL_WORDS:
             key = _control_key(first, name)
             if key in found:
                 caching.keep_scores(key, Scored({}, found[key]))
@@ -267,8 +272,8 @@ def _head(first: ShownMap) -> None:
     )
     told = f"of {target}" + (f" against {', '.join(others)}" if others else "")
     st.markdown(
-        f"**Scores** :small[:gray[{told} · controls: noise with seed {SEED.default}, a spot in the "
-        "middle, the picture’s edges]]",
+        f"**Scores** :small[:gray[{told} · controls: random (noise with seed {SEED.default}), "
+        "centre (a spot in the middle), edges (of the picture)]]",
         help=_help(metrics_of(first)),
     )
 
@@ -284,7 +289,8 @@ def _help(metrics: Sequence[str]) -> str:
         [
             *parts,
             "**Beats the controls**: ahead of each of the three by more than "
-            f"{MARGIN:g}, in every number above.",
+            f"{MARGIN:g}, in every number above. “Can a map be trusted?” judges by "
+            f"{_listed([METRICS[name].title for name in CURVES], 'and')}, and may say otherwise.",
             "Only positive evidence counts. One picture says little of a method: Evaluate asks "
             "many.",
         ]
@@ -340,17 +346,21 @@ def _against_controls(
         return ["Beats the controls: –"]
     losing = {metric: names for metric, names in found.items() if names}
     if not losing:
-        return ["Beats the controls: **yes**"]
+        return [f"Beats the controls: **yes** :gray[{_by_all(list(found))}]"]
     told = "; than ".join(
-        f"{_either([SHORT_CONTROLS[name] for name in names])} by {METRICS[metric].title}"
+        f"{_listed([CONTROL_WORDS[name] for name in names], 'or')} by {METRICS[metric].title}"
         for metric, names in losing.items()
     )
     return [f"Beats the controls: **no** :gray[(no better than {told})]"]
 
 
-def _either(names: Sequence[str]) -> str:
+def _by_all(metrics: Sequence[str]) -> str:
+    return "by both measures" if len(metrics) == 2 else f"by {METRICS[metrics[0]].title}"
+
+
+def _listed(names: Sequence[str], word: str) -> str:
     *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    return f"{', '.join(first)} {word} {last}" if first else last
 
 
 def main_settings(values: Values) -> str:

@@ -141,6 +141,10 @@ class Batch:
         """Return None: whole maps join the grid method by method."""
         return None
 
+    def doing(self, share: float) -> str:
+        """Return nothing: the maps themselves show how far it is."""
+        return ""
+
     def is_kept(self) -> bool:
         """Return whether this session has all bases."""
         return all(grid.has(method) for grid in self.grids for method in self.methods)

@@ -58,6 +58,9 @@ class Task(Protocol):
     def coarse(self) -> Task | None:
         """Return what shows a first coarse map; None where there is no such thing."""
 
+    def doing(self, share: float) -> str:
+        """Return what is done at a share of it, in words; empty where that says no more."""
+
     def is_kept(self) -> bool:
         """Return whether it is done."""
 
@@ -120,6 +123,10 @@ class Wanted:
         """Return the question for the map of its first few passes; None where there is none."""
         few = coarse_values(METHODS[self.method], self.model, self.layer, self.parameters)
         return None if few is None else replace(self, parameters=few)
+
+    def doing(self, share: float) -> str:
+        """Return nothing: its passes are alike."""
+        return ""
 
     @property
     def _key(self) -> Hashable:
@@ -260,7 +267,9 @@ def run_shown(stage: Task, whole: Task, *, can_cancel: bool = False) -> None:
     def progress(share: float) -> None:
         now = share * share_of_whole
         done = min(1.0, before / max(1, total) + now)
-        text = f"{doing}: {round(done * total):,} of {total:,} passes"
+        part = stage.doing(share)
+        told = f"{doing}, {part}" if part else doing
+        text = f"{told}: {round(done * total):,} of {total:,} passes"
         elapsed = time.monotonic() - begun
         if share > 0 and elapsed > _TOLD_AFTER_S:
             text += f", about {about(elapsed * (1 - done) / now)} left"

@@ -11,17 +11,18 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from components.colours import CATEGORIES, MARKERS
-from components.score_strip import SHORT_CONTROLS
 from components.trust_steps import Curves
 from components.wording import minus
 from explain_core import METRICS
 from explain_core.metrics.metric import Score
 from explain_core.metrics.randomisation import Randomisation
+from explain_core.metrics.verdicts import CONTROL_WORDS
 
 _CURVE_PX = 250
 _FEW = 10
 _MAX_TITLE = 24
-_STAGES_PX = 250
+_MAX_STAGE = 12
+_STAGES_PX = 280
 _STILL = {"displayModeBar": False}
 _DASHES = ("dot", "dash", "dashdot")
 
@@ -52,7 +53,7 @@ def _curve(name: str, found: Curves, title: str, key: str) -> None:
     figure = go.Figure()
     for order, (control, scores) in enumerate(found.controls.items()):
         colour, dash = CATEGORIES[1 + order], _DASHES[order % len(_DASHES)]
-        _line(figure, scores[name], _title_of(control), colour, width=1.6, dash=dash)
+        _line(figure, scores[name], CONTROL_WORDS[control], colour, width=1.6, dash=dash)
     _line(figure, found.scores[name], title, CATEGORIES[0], width=3)
     figure.data[-1].legendrank = 1  # drawn last, over the others, and named first
     figure.update_layout(
@@ -63,7 +64,11 @@ def _curve(name: str, found: Curves, title: str, key: str) -> None:
             "fixedrange": True,
             **_ticks(found, name),
         },
-        yaxis={"title": _wrapped(metric.values), "fixedrange": True, "rangemode": "tozero"},
+        yaxis={
+            "title": _wrapped(metric.values, _MAX_TITLE),
+            "fixedrange": True,
+            "rangemode": "tozero",
+        },
         hovermode="x unified",
         **_calm(),
     )
@@ -75,21 +80,17 @@ def _curve(name: str, found: Curves, title: str, key: str) -> None:
     )
 
 
-def _title_of(control: str) -> str:
-    return SHORT_CONTROLS[control].removeprefix("the ")
-
-
 def _ticks(found: Curves, name: str) -> dict[str, Any]:
     """Return marks at each share where there are few."""
     curve = found.scores[name].curve
     if curve is None or len(curve.shares) > _FEW:
-        return {"dtick": 20, "range": [0, 100]}
+        return {"dtick": 20, "range": [0, 100], "ticklabeloverflow": "allow"}
     percents = [100 * float(share) for share in curve.shares]
     return {"tickvals": percents, "ticktext": [f"{each:g} %" for each in percents]}
 
 
-def _wrapped(text: str) -> str:
-    return "<br>".join(textwrap.wrap(text, _MAX_TITLE))
+def _wrapped(text: str, width: int) -> str:
+    return "<br>".join(textwrap.wrap(text, width))
 
 
 def _line(figure: go.Figure, score: Score, title: str, colour: str, **line: Any) -> None:
@@ -137,6 +138,10 @@ def show_stages(found: Randomisation, key: str) -> None:
             "title": "stages randomised, from the head down",
             "range": [0.5, len(numbers) + 0.5],
             "tickvals": numbers,
+            "ticktext": [
+                f"{number}<br>{_wrapped(short_stage(stage), _MAX_STAGE)}"
+                for number, stage in enumerate(found.stages, 1)
+            ],
             "fixedrange": True,
             "zeroline": False,
         },
@@ -155,6 +160,20 @@ def show_stages(found: Randomisation, key: str) -> None:
     )
 
 
+def short_stage(stage: str) -> str:
+    """Return a stage's modules in few letters: "features.5" for all of it, "features.17–15"."""
+    first, *others = (name.split(".") for name in stage.split(" to "))
+    if not others:
+        return stage
+    pairs = list(zip(first, others[0], strict=False))
+    num_common = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+    common = ".".join(first[:num_common])
+    ends = [parts[num_common] if num_common < len(parts) else "" for parts in (first, others[0])]
+    if common and not all(end.isdigit() for end in ends):
+        return common
+    return f"{common}.{'–'.join(ends)}" if common else stage
+
+
 def _measures(found: Randomisation) -> Mapping[str, tuple[Any, Any]]:
     return {
         "Spearman |ρ|": (found.rank_correlations, found.random_rank_correlations),
@@ -164,7 +183,7 @@ def _measures(found: Randomisation) -> Mapping[str, tuple[Any, Any]]:
 
 def _calm() -> dict[str, Any]:
     return {
-        "margin": {"l": 0, "r": 8, "t": 8, "b": 0},
+        "margin": {"l": 0, "r": 24, "t": 8, "b": 0},
         "dragmode": False,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     }

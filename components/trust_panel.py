@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from components.map_strip import StripMap, map_strip, strip_legend
 from components.notices import sentence
 from components.score_strip import settings_text
 from components.slow_methods import about
-from components.trust_charts import show_curves, show_stages
+from components.trust_charts import short_stage, show_curves, show_stages
 from components.trust_steps import Curves, Failed, Forgotten, Step, Tested, Testing
 from components.wording import counted, minus
 from explain_core import METHODS, render
@@ -34,6 +35,12 @@ _ICONS = {
     None: ":orange[:material/help:]",
     False: ":red[:material/cancel:]",
 }
+_NO_ICON = ":gray[:material/remove:]"
+_NOT_KNOWN = "time not known yet: it is told after the first step"
+_HEADLESS = (
+    "This method does not look at the classifier, so randomising it alone changes nothing: the "
+    "first stage says nothing of the map."
+)
 _TITLES: dict[Step, str] = {
     "curves": "Against the controls",
     "weights": "When the network forgets",
@@ -104,7 +111,15 @@ def _offer(testing: Testing) -> None:
         state.start(testing.id)
         st.rerun()
     left = testing.passes.total - testing.passes_done
-    st.markdown(f":gray[{left:,} passes, about {about(testing.seconds)}]", width="content")
+    told = f"about {_coarsely(testing.seconds)}" if testing.is_time_known else _NOT_KNOWN
+    st.markdown(f":gray[{left:,} passes, {told}]", width="content")
+
+
+def _coarsely(seconds: float) -> str:
+    """Return a duration in tens of seconds, minutes or more: "20 s", "1 min", "15 min", "2 h"."""
+    if seconds <= 50:
+        return f"{10 * max(1, math.ceil(seconds / 10))} s"
+    return about(seconds) if seconds >= 90 else "1 min"
 
 
 def _show_findings(tested: Tested) -> None:
@@ -117,18 +132,26 @@ def _show_findings(tested: Tested) -> None:
                 "is here again."
             )
         else:
-            st.caption(_ABOUT)
+            st.caption(f"{_ABOUT}{_without_seed(tested)}")
         return
     for step, found in findings.items():
         if found is not None:
             _say(step, found)
     if not tested.left:
+        if "seed" not in tested.steps:
+            st.markdown(f"{_NO_ICON} **{_TITLES['seed']}** —{_without_seed(tested)}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{ONE_PICTURE} The marks are ours.", width="content")
             st.page_link("pages/evaluate.py", label="Evaluate", icon=":material/monitoring:")
     for step, found in findings.items():
         if found is not None and not isinstance(found, Failed):
             _show(tested, step, found)
+
+
+def _without_seed(tested: Tested) -> str:
+    if "seed" in tested.steps:
+        return ""
+    return f" {tested.shown.title} draws nothing at random: the same map with any seed."
 
 
 # ---- verdicts ----------------------------------------------------------------------------------
@@ -164,6 +187,8 @@ def _show(tested: Tested, step: Step, found: Any) -> None:
         show_curves(found, tested.shown.title, key)
     elif isinstance(found, Forgotten):
         stages = found.found
+        if not METHODS[tested.shown.name].needs_class:
+            st.caption(_HEADLESS)
         show_stages(stages, key)
         _strip(tested, stages.original, stages.maps, _stage_texts(stages), key)
         st.caption(_about_stages(tested, found.pictures))
@@ -183,26 +208,16 @@ def _strip(tested: Tested, first: Array, maps: Array, texts: Sequence[str], key:
 
 def _stage_texts(found: Randomisation) -> list[str]:
     return [
-        f"{number} · {_short(stage)}: "
-        + ("nothing left" if np.isnan(rho) else f"|ρ| {rho:.2f}, SSIM {minus(f'{ssim:.2f}')}")
+        f"{number} · {short_stage(stage)}: "
+        + (
+            "nothing left"
+            if np.isnan(rho)
+            else f"|ρ|\N{NO-BREAK SPACE}{rho:.2f}, SSIM\N{NO-BREAK SPACE}{minus(f'{ssim:.2f}')}"
+        )
         for number, (stage, rho, ssim) in enumerate(
             zip(found.stages, found.rank_correlations, found.similarities, strict=True), 1
         )
     ]
-
-
-def _short(stage: str) -> str:
-    """Return a stage's modules in few letters: "features.5" for all of it, "features.17–15"."""
-    first, *others = (name.split(".") for name in stage.split(" to "))
-    if not others:
-        return stage
-    pairs = list(zip(first, others[0], strict=False))
-    num_common = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
-    common = ".".join(first[:num_common])
-    ends = [parts[num_common] if num_common < len(parts) else "" for parts in (first, others[0])]
-    if common and not all(end.isdigit() for end in ends):
-        return common
-    return f"{common}.{'–'.join(ends)}" if common else stage
 
 
 def _about_stages(tested: Tested, pictures: str) -> str:

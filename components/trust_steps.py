@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from components import caching, state
-from components.score_strip import ShownMap, Values, control_bases
+from components.score_strip import CURVES, ShownMap, Values, control_bases
 from components.slow_methods import Wanted
 from explain_core import METHODS, ExplainError, Image, InputError, Model, ReferenceSet, render
 from explain_core.methods.controls import CONTROLS
@@ -36,13 +36,13 @@ from explain_core.types import Array, SaliencyMap
 
 Step = Literal["curves", "weights", "noise", "seed"]
 
-CURVES = ("rcap", "deletion", "insertion", "road")
 MAX_PICTURES = 50
 _SEED = 0
 # Of a map's pictures: those of RCAP, deletion, insertion and ROAD; the clean and the empty ones are
 # shared by all maps.
 _CURVE_PASSES = 5 + 2 * (int(NUM_STEPS.default) - 1) + 6
 _SHARED_PASSES = 3
+_ROUNDING = 1e-9  # of a share that is a map's number by the number of maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,18 @@ class Tested:
     def left(self) -> tuple[Step, ...]:
         """Return the steps that were not taken at these settings."""
         return tuple(step for step in self.steps if self.finding(step) is None)
+
+    def doing(self, step: Step, share: float) -> str:
+        """Return what is done at a share of a step, in words."""
+        if step == "curves":
+            return "against the controls"
+        num_maps = 1 + (self._num_stages() if step == "weights" else NUM_REPEATS)
+        number = min(int(share * num_maps + _ROUNDING), num_maps - 1)
+        if number == 0:
+            return "the map as it is"
+        if step == "weights":
+            return f"the network without its last {number} of {num_maps - 1} stages"
+        return f"{'noise' if step == 'noise' else 'seed'} {number} of {NUM_REPEATS}"
 
     def passes(self, step: Step) -> int:
         """Return the pictures that the network processes in a step, about."""
@@ -338,6 +350,11 @@ class Testing:
         return sum(each.values())
 
     @property
+    def is_time_known(self) -> bool:
+        """Return whether enough was measured to say how long it takes."""
+        return "curves" not in self.tested.left or caching.is_pace_known(self.tested.wanted.model)
+
+    @property
     def id(self) -> str:
         """Return what tells it from others of the session, for widget keys."""
         told = repr((self.tested.shown.key, sorted(self.tested.wanted.parameters.items())))
@@ -347,6 +364,10 @@ class Testing:
         """Return the next step alone."""
         left = self.tested.left
         return replace(self, only=left[0]) if left else None
+
+    def doing(self, share: float) -> str:
+        """Return what the one step does at a share of it."""
+        return "" if self.only is None else self.tested.doing(self.only, share)
 
     def is_kept(self) -> bool:
         """Return whether it was done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from explain_core.evaluation.rows import Row
 from explain_core.models.model import Model
 
 Engine = Literal["local", "ray"]
+
+_PACE_OF = 8  # pictures
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def evaluate(
         def tell(share: float, row: Row | None = None) -> None:
             if progress is not None:
                 done = len(writer.done)
-                left = clock.seconds_left(done - (total - len(waiting)) + share)
+                left = clock.seconds_left(done - (total - len(waiting)))
                 progress(EvaluationProgress(done, total, num_failed, share, left, row))
 
         try:
@@ -145,14 +148,22 @@ def _engine(
 
 
 class _Clock:
-    """Tell the time left, from what was done since the start."""
+    """Tell the time left, from how long each of the last few pictures took.
+
+    A share of a picture tells nothing of the pace: methods and metrics differ too much.
+    """
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._begin_s = time.monotonic()
+        self._ends_s = deque([(0, time.monotonic())], maxlen=_PACE_OF + 1)
 
-    def seconds_left(self, done: float) -> float | None:
-        """Return the seconds left; None where nothing is done yet."""
-        if done <= 0:
+    def seconds_left(self, done: int) -> float | None:
+        """Return the seconds left; None where no picture is done yet."""
+        now_s = time.monotonic()
+        if done > self._ends_s[-1][0]:
+            self._ends_s.append((done, now_s))
+        (first, begin_s), (last, end_s) = self._ends_s[0], self._ends_s[-1]
+        if last == first:
             return None
-        return (time.monotonic() - self._begin_s) / done * (self._total - done)
+        each_s = (end_s - begin_s) / (last - first)
+        return each_s * (self._total - done) - min(now_s - end_s, each_s) * (done < self._total)

@@ -20,11 +20,14 @@ from explain_core.metrics.table import METRICS
 Verdict = Literal["better", "worse", "not told apart", ""]
 Cell = TypeVar("Cell")
 
+# Of two pictures, the bootstrap knows four draws: their interval holds nothing like 95 %.
+MIN_COMPARED = 3
+
 _VERDICT_SIGNS: dict[Verdict, str] = {"better": " ✓", "worse": " ✗", "not told apart": " ~", "": ""}
 LEGEND = (
     "Mean over pictures [95 % bootstrap interval]. ✓ beats every control on the same pictures, "
     "✗ is beaten by one, ~ cannot be told apart from one: the interval of the paired difference "
-    "holds zero."
+    f"holds zero. No sign: fewer than {MIN_COMPARED} pictures, or undefined."
 )
 
 
@@ -39,7 +42,7 @@ class Summary:
         differences: by method and metric: paired, `method - baseline`; None without a baseline
             and for itself.
         over_controls: by method and metric: "better" where every control is beaten, "worse" where
-            one is better; empty for controls, and where a number is not defined.
+            one is better; empty for controls, see `verdict`.
     """
 
     results: Results
@@ -103,8 +106,13 @@ def _by_method(cells: Sequence[Cell], num_metrics: int) -> tuple[tuple[Cell, ...
 
 
 def verdict(differences: Sequence[Interval], is_higher_better: bool) -> Verdict:
-    """Return what paired differences `method - other` to several others say together."""
+    """Return what paired differences `method - other` to several others say together.
+
+    Empty where one is not defined or rests on fewer than `MIN_COMPARED` pictures.
+    """
     if not differences or any(math.isnan(each.low) for each in differences):
+        return ""
+    if min(each.count for each in differences) < MIN_COMPARED:
         return ""
     better = [
         each.is_above_zero if is_higher_better else each.is_below_zero for each in differences

@@ -1,99 +1,84 @@
 """DICOM films: the picture as the file means it to be seen, and nothing of the patient.
 
-pydicom is optional and imported where it is used. Only the pixels and their spacing leave this
-module; the header is dropped.
+Stored values go through the modality LUT or rescale, then the VOI LUT or window; MONOCHROME1 is
+turned round last. pydicom is optional and imported where it is used. What leaves this module are
+pixels, their values and spacing, the side and the view; the header is dropped.
 """
 
 from __future__ import annotations
 
-import importlib
-import io
-import logging
-import math
 import os
-import struct
-import zlib
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from explain_core.errors import ImageError
-from explain_core.images.reading import MAX_BYTES, MAX_PIXELS, image_from_pixels
-from explain_core.images.silence import Silence
+from explain_core.errors import ImageError, InputError
+from explain_core.images import dicom_header
+from explain_core.images.dicom_codestreams import decode_rle, stated_size
+from explain_core.images.dicom_files import (
+    bytes_of,
+    frame_count,
+    frame_size,
+    import_pydicom,
+    open_dataset,
+    refusing,
+)
+from explain_core.images.dicom_header import Header
+from explain_core.images.dicom_profile import identifying_names
+from explain_core.images.film import Film, Voi, count_codes
+from explain_core.images.reading import image_from_pixels
 from explain_core.types import Array, Image, read_only
 
 _WHITE = 65535
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
-# The transfer syntax stands in the fifth element of the file, behind at most 400 bytes.
-_HEAD_BYTES = 512
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-# Far outside any window: what a window maps these to are the ends of its range.
-_FAR = 1e9
-_SILENCE = Silence(r"pydicom\.")
-
-_PARSE_ERRORS: tuple[type[Exception], ...] = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    ArithmeticError,
-    AttributeError,
-    AssertionError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
+_BITS_ALLOCATED = (1, 8, 16)
+_RLE = "1.2.840.10008.1.2.5"
+_NOT_IN_THE_PATIENT = "pixel spacing does not hold in the patient: {}"
 
 
-def read_dicom(source: str | os.PathLike[str] | bytes) -> Image:
-    """Read a gray DICOM film through its modality LUT or rescale, then its VOI LUT or window.
+def read_dicom(source: str | os.PathLike[str] | bytes, frame: int = 0) -> Image:
+    """Read a gray DICOM film as a network gets it: `read_film(source, frame).image`.
 
-    MONOCHROME1 is turned round last, so that bright is dense. Of several views the first is
-    taken, and of several frames. A window or VOI LUT fills all 16 bits. Without one, stored
-    values are kept as they are, white being the largest that `Bits Stored` allows; rescaled ones
-    are stretched from their least to their greatest.
+    A window or VOI LUT fills all 16 bits; of several the first is taken. Without one, stored
+    values are kept as they are, white being the largest that `Bits Stored` allows; rescaled and
+    signed ones are stretched from their least to their greatest. Padding is black.
 
     Returns:
-        kind "dicom", (H, W) uint16, with the distance of pixel centres where the file has one.
+        kind "dicom", (H, W) uint16; `spacing_mm` only where it holds in the patient.
 
     Raises:
         ImageError: no DICOM film, one in colour, too large, damaged, or stored in a way for which
             no decoder is installed; pydicom is not installed.
+        InputError: there is no such frame.
     """
-    data, what = _bytes_of(source)
-    pydicom = _pydicom()
-    film = _open(pydicom, data, what)
-    size = _size(pydicom, film, what)
-    try:
-        with _SILENCE, np.errstate(all="ignore"):
-            _require_gray(film, what)
-            _require_decoder(pydicom, film, what)
-            stored = pydicom.pixels.pixel_array(film, index=0)
-            if stored.shape != size:
-                raise ImageError(
-                    f"{what} claims {size[0]} x {size[1]} pixels but holds {stored.shape}"
-                )
-            pixels, white, notes = _shown(pydicom.pixels, stored, film)
-            spacing, where = _spacing(film)
-            frames = _frames(film)
-            if film.PhotometricInterpretation == "MONOCHROME1":
-                pixels = white - pixels
-    except MemoryError as error:
-        raise ImageError(f"{what} needs more memory than there is; export it smaller") from error
-    except _parse_errors(pydicom) as error:
-        raise ImageError(
-            f"{what} is a DICOM film whose picture cannot be read: it is damaged or cut short; "
-            "fetch it again"
-        ) from error
-    image = image_from_pixels(
-        read_only(pixels), white=white, spacing_mm=spacing, notes=[*frames, *notes, *where]
-    )
-    return replace(image, kind="dicom")
+    return read_film(source, frame).image
+
+
+def read_film(source: str | os.PathLike[str] | bytes, frame: int = 0) -> Film:
+    """Read one frame of a gray DICOM film, with the values that can be windowed.
+
+    Args:
+        frame: counted from 0.
+
+    Raises:
+        As `read_dicom`.
+    """
+    return film_of_bytes(*bytes_of(source), frame)
+
+
+def film_of_bytes(data: bytes, what: str, frame: int = 0) -> Film:
+    """Read one frame of a file in memory, which messages call `what`."""
+    film = open_dataset(data, what)
+    size = frame_size(film, what)
+    num_frames = frame_count(film, what)
+    if not 0 <= frame < num_frames:
+        raise InputError(f"frame must lie between 0 and {num_frames - 1} (got {frame})")
+    with refusing(what), np.errstate(all="ignore"):
+        _require_readable(film, what)
+        stored = _decode(film, frame, size, what)
+        return _film(film, stored, frame, num_frames)
 
 
 def dicom_size(source: str | os.PathLike[str] | bytes) -> tuple[int, int]:
@@ -102,142 +87,199 @@ def dicom_size(source: str | os.PathLike[str] | bytes) -> tuple[int, int]:
     Raises:
         ImageError: no DICOM film; pydicom is not installed.
     """
-    data, what = _bytes_of(source)
-    pydicom = _pydicom()
-    return _size(pydicom, _open(pydicom, data, what), what)
+    data, what = bytes_of(source)
+    return frame_size(open_dataset(data, what), what)
 
 
-def _pydicom() -> Any:
-    try:
-        # By name: neither mypy nor whoever imports this module has to read it.
-        pydicom = importlib.import_module("pydicom")
-        importlib.import_module("pydicom.pixels")
-    except ImportError as error:
-        raise ImageError(
-            "DICOM films are read through pydicom, which is not installed; run: pip install pydicom"
-        ) from error
-    # What pydicom logs may quote the header, which must not reach a log.
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
-    return pydicom
+def identifying_tags(source: str | os.PathLike[str] | bytes) -> tuple[str, ...]:
+    """Return the names, never the values, of what in a DICOM file may tell who the patient is.
+
+    By the basic profile of PS3.15 (table E.1-1): elements that have a value, in sequences too,
+    and "private elements". Unique identifiers, which every file carries, stand last. That none
+    is named does not mean that nothing identifies: text may be burned into the pixels.
+
+    Raises:
+        ImageError: no DICOM file; pydicom is not installed.
+    """
+    data, what = bytes_of(source)
+    film = open_dataset(data, what)
+    with refusing(what):
+        return identifying_names(film)
 
 
-def _parse_errors(pydicom: Any) -> tuple[type[Exception], ...]:
-    """Return what pydicom and its decoders are seen to raise on damaged or hostile bytes."""
-    own = (pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException)
-    return (*_PARSE_ERRORS, *own)
-
-
-def _bytes_of(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
-    if isinstance(source, bytes):
-        data, what = source, "the file"
-    else:
-        path = Path(source)
-        what = f"'{path}'"
-        try:
-            if path.stat().st_size > MAX_BYTES:
-                raise ImageError(
-                    f"{what} takes more than the {MAX_BYTES // 2**20} MB that are read"
-                )
-            data = path.read_bytes()
-        except OSError as error:
-            raise ImageError(
-                f"{what} cannot be opened ({error.__class__.__name__}); check the path"
-            ) from error
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"{what} takes more than the {MAX_BYTES // 2**20} MB that are read")
-    if data[128:132] != b"DICM":
-        raise ImageError(f"{what} is no DICOM file; choose a film that ends in .dcm")
-    return data, what
-
-
-def _open(pydicom: Any, data: bytes, what: str) -> Any:
-    if _DEFLATED in data[:_HEAD_BYTES]:
-        raise ImageError(f"{what} is a deflated DICOM file, which is not read; export it again")
-    try:
-        with _SILENCE:
-            return pydicom.dcmread(io.BytesIO(data))
-    except _parse_errors(pydicom) as error:
-        raise ImageError(f"{what} is a damaged DICOM file; fetch it again") from error
-
-
-def _size(pydicom: Any, film: Any, what: str) -> tuple[int, int]:
-    try:
-        with _SILENCE:
-            height, width = int(film.Rows), int(film.Columns)
-    except _parse_errors(pydicom) as error:
-        raise ImageError(f"{what} is a DICOM file without a picture; choose the film") from error
-    if height < 1 or width < 1 or height * width > MAX_PIXELS:
-        raise ImageError(
-            f"{what} claims {height} x {width} pixels; films of at most "
-            f"{MAX_PIXELS // 10**6} megapixels are read"
-        )
-    return height, width
-
-
-def _require_gray(film: Any, what: str) -> None:
+def _require_readable(film: Any, what: str) -> None:
     if film.get("PhotometricInterpretation") not in _GRAY or film.get("SamplesPerPixel", 1) != 1:
         raise ImageError(f"{what} is a DICOM picture in colour; only gray films are read")
     if "PixelData" not in film:
-        raise ImageError(f"{what} is a DICOM file without a picture; choose the film itself")
-
-
-def _require_decoder(pydicom: Any, film: Any, what: str) -> None:
-    syntax = film.file_meta.TransferSyntaxUID
-    if not syntax.is_compressed:
-        return
-    try:
-        decoder = pydicom.pixels.get_decoder(syntax)
-    except NotImplementedError as error:
-        raise ImageError(f"{what} is stored as {syntax.name}, which is not read") from error
-    if not decoder.is_available:
         raise ImageError(
-            f"{what} is stored as {syntax.name}, for which no decoder is installed; run: "
-            "pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+            f"{what} is a DICOM file without a picture, or with fractional values; choose the "
+            "film itself"
+        )
+    allocated, stored = int(film.BitsAllocated), int(film.BitsStored)
+    if allocated not in _BITS_ALLOCATED:
+        raise ImageError(
+            f"{what} stores {allocated} bits a pixel; films of 8 to 16 bits are read: export it so"
+        )
+    syntax = film.file_meta.TransferSyntaxUID
+    if not syntax.is_transfer_syntax or syntax.is_private:
+        raise ImageError(
+            f"{what} is stored in a way that only its maker knows ({syntax}); export it "
+            "uncompressed"
+        )
+    is_plain = not syntax.is_compressed or syntax == _RLE
+    if not 1 <= stored <= allocated or (is_plain and film.get("HighBit", stored - 1) != stored - 1):
+        raise ImageError(
+            f"{what} says that it stores {stored} of {allocated} bits in an unusual place; export "
+            "it again"
         )
 
 
-def _shown(pixels: Any, stored: Array, film: Any) -> tuple[Array, int, list[str]]:
-    """Return (H, W) uint16 before MONOCHROME1 is turned round, its white, and notes."""
-    values = pixels.apply_modality_lut(stored, film)
-    seen = pixels.apply_voi_lut(values, film)
-    if seen is not values:
-        low, high = _range_of_voi(pixels, film)
-        notes = []
-    elif values is stored and stored.min() >= 0 and 1 <= film.BitsStored <= 16:
-        white = (1 << int(film.BitsStored)) - 1
-        return np.minimum(stored, white).astype(np.uint16), white, []
-    else:
-        low, high = float(values.min()), float(values.max())
-        notes = ["no window in the file; shown from its least to its greatest value"]
-    share = np.clip((seen.astype(np.float64) - low) / ((high - low) or 1.0), 0, 1)
-    return np.rint(share * _WHITE).astype(np.uint16), _WHITE, notes
+def _decode(film: Any, frame: int, size: tuple[int, int], what: str) -> Array:
+    """Return stored values, (H, W), of one frame; no decoder sees a size that the header lacks."""
+    pydicom = import_pydicom()
+    syntax = film.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        _require_decoder(pydicom, syntax, what)
+        encoded = pydicom.encaps.get_frame(
+            film.PixelData, frame, number_of_frames=frame_count(film, what)
+        )
+        if syntax == _RLE:
+            return _rle_values(film, encoded, size)
+        claimed = stated_size(encoded)
+        if claimed != (*size, 1):
+            raise ImageError(
+                f"{what} claims {size[0]} x {size[1]} gray pixels, but its compressed picture "
+                f"{claimed[0]} x {claimed[1]} with {claimed[2]} channels; fetch it again"
+            )
+    stored: Array = pydicom.pixels.pixel_array(film, index=frame)
+    if stored.shape != size:
+        raise ImageError(f"{what} claims {size[0]} x {size[1]} pixels but holds {stored.shape}")
+    return stored
 
 
-def _range_of_voi(pixels: Any, film: Any) -> tuple[float, float]:
-    """Return the values that stand for black and white behind the VOI LUT or window."""
-    if film.get("VOILUTSequence"):
-        return 0.0, float((1 << int(film.VOILUTSequence[0].LUTDescriptor[2])) - 1)
-    low, high = pixels.apply_windowing(np.array([-_FAR, _FAR]), film)
-    return float(low), float(high)
+def _rle_values(film: Any, encoded: bytes, size: tuple[int, int]) -> Array:
+    """Return stored values of an RLE frame, without bits that are not in use."""
+    stored = decode_rle(encoded, size, int(film.BitsAllocated) // 8)
+    if film.PixelRepresentation == 1:
+        stored = stored.view(stored.dtype.str.replace("u", "i"))
+    num_unused = int(film.BitsAllocated) - int(film.BitsStored)
+    return (stored << num_unused) >> num_unused
 
 
-def _spacing(film: Any) -> tuple[tuple[float, float] | None, list[str]]:
-    for name, notes in (
-        ("PixelSpacing", []),
-        ("ImagerPixelSpacing", ["spacing measured at the detector, not in the patient"]),
-    ):
-        try:
-            rows, columns = (float(value) for value in film.get(name) or ())
-        except (TypeError, ValueError):
-            continue
-        if all(math.isfinite(value) and value > 0 for value in (rows, columns)):
-            return (rows, columns), notes
-    return None, []
-
-
-def _frames(film: Any) -> list[str]:
+def _require_decoder(pydicom: Any, syntax: Any, what: str) -> None:
     try:
-        count = int(film.get("NumberOfFrames") or 1)
-    except (TypeError, ValueError):
+        decoder = pydicom.pixels.get_decoder(syntax)
+    except NotImplementedError as error:
+        raise ImageError(
+            f"{what} is stored as {syntax.name}, which is not read; export it uncompressed"
+        ) from error
+    if not decoder.is_available:
+        package = "pylibjpeg-openjpeg" if "2000" in syntax.name else "pylibjpeg-libjpeg"
+        raise ImageError(
+            f"{what} is stored as {syntax.name}, for which no decoder is installed; run: "
+            f"pip install pylibjpeg {package}"
+        )
+
+
+def _film(film: Any, stored: Array, frame: int, num_frames: int) -> Film:
+    """Put together what is kept of a file."""
+    header = Header(film, frame)
+    bits = int(film.BitsStored)
+    least = -(1 << bits - 1) if film.get("PixelRepresentation") == 1 else 0
+    levels = np.arange(least, least + (1 << bits), dtype=np.int64)
+    codes = _codes(stored, least, bits)
+    values, unit, is_unchanged = dicom_header.modality_values(header, levels)
+    voi, is_spoilt = dicom_header.vois(header, values)
+    counts = count_codes(codes, len(levels))
+    is_padding = dicom_header.padding(film, levels)
+    notes = _frame_notes(frame, num_frames)
+    if not counts[~is_padding].any():
+        is_padding = np.zeros_like(is_padding)
+        notes.append("the padding value covers the whole picture and was ignored")
+    has_padding = bool(counts[is_padding].any())
+    counts[is_padding] = 0
+    if is_spoilt:
+        notes.append("a window in the file cannot be used")
+    is_inverted = film.PhotometricInterpretation == "MONOCHROME1"
+    if _shape_is_inverse(film) not in (None, is_inverted):
+        notes.append("the file contradicts itself on which end is bright; invert it if needed")
+    made = Film(
+        image=_BLANK,
+        codes=read_only(codes),
+        values=read_only(values),
+        counts=read_only(counts),
+        is_padding=read_only(is_padding),
+        is_inverted=is_inverted,
+        unit=unit,
+        windows=voi,
+        spacing=dicom_header.spacing(header),
+        laterality=dicom_header.laterality(header),
+        view=dicom_header.view(header),
+        frame=frame,
+        num_frames=num_frames,
+        is_annotated=dicom_header.is_annotated(film),
+    )
+    is_kept = not voi and is_unchanged and least == 0
+    if not voi and not is_kept:
+        notes.append("no window in the file; shown from its least to its greatest value")
+    if has_padding:
+        notes.append("padding shown black")
+    return replace(made, image=_image(made, is_kept, notes))
+
+
+_BLANK = image_from_pixels(np.zeros((1, 1), np.uint8))
+
+
+def _codes(stored: Array, least: int, bits: int) -> Array:
+    """Return stored values as codes from 0; what a lossy stream overshot is cut off."""
+    dtype = np.uint8 if bits <= 8 else np.uint16
+    inside = np.clip(stored, least, least + (1 << bits) - 1)
+    if least:
+        # In unsigned arithmetic of the same width the difference is exact.
+        inside = inside.astype(np.uint16) - np.uint16(least & 0xFFFF)
+    return inside.astype(dtype, copy=False)
+
+
+def _image(film: Film, is_kept: bool, notes: Sequence[str]) -> Image:
+    """Return the picture that a network gets, through the first VOI LUT or window."""
+    if is_kept:
+        white = len(film.values) - 1
+        table = np.arange(white + 1)
+    else:
+        white = _WHITE
+        table = np.rint(_shares(film) * white).astype(np.int64)
+    if film.is_inverted:
+        table = white - table
+    table[film.is_padding] = 0
+    is_known = film.spacing is not None and film.spacing.plane == "patient"
+    spacing_mm = None
+    if film.spacing is not None and is_known:
+        spacing_mm = film.spacing.rows_mm, film.spacing.columns_mm
+    elif film.spacing is not None:
+        notes = [*notes, _NOT_IN_THE_PATIENT.format(film.spacing.unit)]
+    pixels = read_only(table.astype(np.uint16).take(film.codes))
+    image = image_from_pixels(pixels, white=white, spacing_mm=spacing_mm, notes=notes)
+    return replace(image, kind="dicom")
+
+
+def _shares(film: Film) -> Array:
+    """Return how bright every code is before MONOCHROME1 is turned round, from 0 to 1."""
+    voi: Voi | None = film.windows[0] if film.windows else None
+    if voi is not None:
+        return voi.shares(film.values)
+    low, high = film.range_of(0.0, 1.0)
+    return np.clip((film.values - low) / ((high - low) or 1.0), 0.0, 1.0)
+
+
+def _shape_is_inverse(film: Any) -> bool | None:
+    """Return whether the presentation LUT turns values round, None where there is none.
+
+    PS3.3 ties it to the photometric interpretation, so that it never turns a second time.
+    """
+    return {"INVERSE": True, "IDENTITY": False}.get(str(film.get("PresentationLUTShape")))
+
+
+def _frame_notes(frame: int, num_frames: int) -> list[str]:
+    if num_frames == 1:
         return []
-    return [f"first of {count} frames"] if count > 1 else []
+    return [f"{'first' if frame == 0 else f'frame {frame + 1}'} of {num_frames} frames"]

@@ -115,7 +115,8 @@ def read_image(source: str | os.PathLike[str] | bytes | BinaryIO) -> Image:
     """Read a picture at its full size and depth, upright, whatever file it comes in.
 
     Gray stays gray, with 8 or 16 bits; palettes, CMYK, YCbCr and LAB become RGB; what is
-    transparent is laid on white; of several frames the first is read, and a note says so.
+    transparent is laid on white; of several frames the first is read, and a note says so. A DICOM
+    film is known by its content, whatever its name, and is read as `read_dicom` does.
 
     Departure: a gray TIFF whose zero is white is turned round within the bits it uses
     (`white - value`), not within all 16: a 12-bit film would be almost all white otherwise.
@@ -280,7 +281,7 @@ def _find_format(data: bytes, what: str, suffix: str) -> str:
         raise ImageError(f"{what} is empty (0 bytes); choose a picture ({_ACCEPTED})")
     if len(data) > MAX_BYTES:
         _refuse_bytes(what, f"{len(data) / 2**20:.0f} MB")
-    if data[128:132] == b"DICM" or suffix.lower() == ".dcm":
+    if suffix.lower() == ".dcm":
         _refuse_dicom(what)
     for magic, name in _MAGIC:
         if data.startswith(magic):
@@ -299,12 +300,18 @@ def _find_format(data: bytes, what: str, suffix: str) -> str:
 
 def _refuse_dicom(what: str) -> NoReturn:
     raise ImageError(
-        f"{what} is a DICOM file; DICOM films are not read yet; export the film as PNG or TIFF"
+        f"{what} lacks the beginning of a DICOM file ('DICM' behind 128 bytes); export the film "
+        "again, or save it as PNG or TIFF"
     )
 
 
 def _decode(data: bytes, what: str, suffix: str = "") -> Image:
     """Return the picture that `data` holds; Pillow sees it only as the format it begins like."""
+    if data[128:132] == b"DICM":
+        # It builds on this module.
+        from explain_core.images.dicom import film_of_bytes
+
+        return film_of_bytes(data, what).image
     name = _find_format(data, what, suffix)
     if data.startswith((b"P1", b"P2", b"P3")):
         # Pillow takes quadratic time over comments in the text forms of PPM.

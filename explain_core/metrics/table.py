@@ -89,7 +89,7 @@ _ALL = (
         measure=plan_road,
         parameters=(NOISE, SEED),
         shares="pixels removed",
-        values="half the difference of the decreases",
+        values="probability lost: most − least salient, halved",
     ),
     Metric(
         name="road-morf",

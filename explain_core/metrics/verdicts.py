@@ -12,7 +12,7 @@ each verdict comes with the figures that it rests on:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,11 +36,7 @@ ONE_PICTURE = (
 Topic = Literal["controls", "weights", "noise", "seed"]
 Scores = Mapping[str, Score]
 
-_CONTROLS = {
-    "random": "chance",
-    "center-gaussian": "a spot in the middle",
-    "edges": "an edge detector",
-}
+CONTROL_WORDS = {"random": "random", "center-gaussian": "centre", "edges": "edges"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,8 @@ def unbeaten(scores: Scores, controls: Mapping[str, Scores]) -> dict[str, tuple[
 def controls_verdict(scores: Scores, controls: Mapping[str, Scores]) -> Verdict:
     """Return whether a map does better than maps that know nothing of the model.
 
-    It does if it beats every control by every metric that tells, and does not if by none.
+    It does if it beats every control by every metric that tells, and does not if by none. The text
+    names for each metric the controls that are not beaten, the figures all of them.
 
     Args:
         scores, controls: as `unbeaten`.
@@ -103,21 +100,17 @@ def controls_verdict(scores: Scores, controls: Mapping[str, Scores]) -> Verdict:
         )
     figures = "; ".join(_against(key, scores[key], _values(key, controls)) for key in found)
     winning = [key for key, names in found.items() if not names]
-    losing = [key for key, names in found.items() if names]
-    if not losing:
-        everyone = _either([_CONTROLS.get(name, name) for name in controls], "and")
-        return Verdict("controls", True, f"It does better than {everyone} here.", figures)
-    stronger = dict.fromkeys(name for key in losing for name in found[key])
-    against = _either([_CONTROLS.get(name, name) for name in stronger], "or")
-    if not winning:
-        return Verdict("controls", False, f"It does not do better than {against} here.", figures)
-    return Verdict(
-        "controls",
-        None,
-        f"The measures disagree: better than every control by {_titles(winning)}, but no better "
-        f"than {against} by {_titles(losing)}.",
-        figures,
+    if len(winning) == len(found):
+        text = f"It beats {_named(controls)} by {_titles(winning)}."
+        return Verdict("controls", True, text, figures)
+    standing = "; ".join(
+        f"{_metric(key).title}: {_named(names)}" for key, names in found.items() if names
     )
+    if not winning:
+        text = f"It does not beat every control by {_titles(list(found), 'or')}."
+        return Verdict("controls", False, f"{text} Not beaten: {standing}.", figures)
+    text = f"The measures disagree: it beats every control by {_titles(winning)} alone."
+    return Verdict("controls", None, f"{text} Not beaten: {standing}.", figures)
 
 
 def weights_verdict(found: Randomisation) -> Verdict:
@@ -216,18 +209,21 @@ def _values(key: str, controls: Mapping[str, Scores]) -> dict[str, float]:
 
 def _against(key: str, score: Score, others: Mapping[str, float]) -> str:
     metric = _metric(key)
-    choose = max if metric.is_higher_better else min
-    best = choose(others, key=lambda name: others[name])
+    told = ", ".join(f"{CONTROL_WORDS.get(name, name)} {each:.3f}" for name, each in others.items())
     return (
-        f"{metric.title} {score.value:.3f}, {_CONTROLS.get(best, best)} {others[best]:.3f} "
-        f"({'higher' if metric.is_higher_better else 'lower'} is better)"
+        f"{metric.title} {score.value:.3f} "
+        f"({'higher' if metric.is_higher_better else 'lower'} is better), {told}"
     )
 
 
-def _titles(keys: Sequence[str]) -> str:
-    return _either([_metric(key).title for key in keys], "and")
+def _titles(keys: Sequence[str], word: str = "and") -> str:
+    return _joined([_metric(key).title for key in keys], word)
 
 
-def _either(names: Sequence[str], word: str) -> str:
+def _named(controls: Iterable[str]) -> str:
+    return _joined([CONTROL_WORDS.get(name, name) for name in controls], "and")
+
+
+def _joined(names: Sequence[str], word: str) -> str:
     *first, last = names
     return f"{', '.join(first)} {word} {last}" if first else last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from components.evaluation_setup import PRESETS
 from explain_core import METHODS, InputError
 from explain_core.evaluation.estimating import Estimate
 from explain_core.evaluation.plan import CONTROLS
-from explain_core.evaluation.results import read_results
-from explain_core.evaluation.runner import evaluate
+from explain_core.evaluation.results import read_results, results_of
+from explain_core.evaluation.rows import Row
+from explain_core.evaluation.runner import EvaluationProgress, evaluate
 from tests.ui import steps
 from tests.ui.evaluation_steps import (
+    WAIT_S,
     FakeJob,
     choose,
     click_point,
@@ -90,16 +93,61 @@ def test_the_page_says_what_it_will_do_and_how_long_that_takes(quick: None) -> N
     assert tables(at) == 0
 
 
-def test_the_estimate_is_measured_on_this_machine() -> None:
-    text = steps.texts(choose(open_evaluate(), pictures=1, methods=["grad-cam"], metrics=["rcap"]))
-    assert "on this machine" in text
+def test_the_estimate_is_measured_beside_the_page() -> None:
+    go_on, worker = threading.Event(), caching.estimating()
+    worker.submit(go_on.wait, WAIT_S)
+    at = choose(open_evaluate(), pictures=1, methods=["grad-cam"], metrics=["rcap"])
+    assert "Measuring how long that takes here" in steps.texts(at)
+    assert steps.texts(at).count(f"1 picture, {1 + NUM_CONTROLS} maps of each, 1 metric.") == 1
+    go_on.set()
+    worker.submit(int).result(WAIT_S)
+    assert "on this machine" in steps.texts(steps.run(at))
+
+
+def test_start_does_not_wait_for_the_measuring(
+    fake: list[FakeJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "estimate_of", lambda *_: None)
+    at = choose(open_evaluate(), pictures=2, methods=["grad-cam"], metrics=["rcap"])
+    steps.press(at, "Start")
+    assert fake[0].begun.wait(10)
+    (bar,) = steps.run(at).get("progress")
+    assert bar.proto.text == "Starting …"
+    fake[0].progress = EvaluationProgress(1, 2, 0, share=0.5, seconds_left=130)
+    (bar,) = steps.run(at).get("progress")
+    assert (bar.proto.text, bar.proto.value) == ("Picture 2 of 2, about 2 min left", 75)
+
+
+def test_too_low_a_count_is_answered_in_words(quick: None) -> None:
+    at = choose(open_evaluate(), pictures=0, methods=["grad-cam"], metrics=["rcap"])
+    assert "At least 1 picture" in steps.texts(at)
+    assert f"1 picture, {1 + NUM_CONTROLS} maps of each" in steps.texts(at)
+    at.number_input(key="evaluation-count-strokes").set_value(2)
+    assert "Few pictures say little" in steps.texts(steps.run(at))
+
+
+def test_files_can_be_taken_once_it_has_ended(
+    quick: None, fake: list[FakeJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = choose(open_evaluate(), pictures=2, methods=["grad-cam"], metrics=["rcap"])
+    steps.press(at, "Start")
+    assert fake[0].begun.wait(10)
+    scored = Row(0, "0", "0", scores=((0.5,),) * (1 + NUM_CONTROLS))
+    monkeypatch.setattr(FakeJob, "results", property(lambda job: results_of(job.plan, [scored])))
+    steps.run(at)
+    assert {each.proto.disabled for each in at.get("download_button")} == {True}
+    assert "once it has ended or is cancelled" in steps.texts(at)
+    assert "Too few pictures to compare (1): marks appear from 3 on." in steps.texts(at)
+    assert "the same pictures" not in steps.texts(at)
 
 
 def test_without_a_folder_of_the_operator_the_page_says_for_how_long(
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WHYNOT_EVALUATIONS")
-    assert "Kept until this server is stopped" in steps.texts(open_evaluate())
+    text = steps.texts(open_evaluate())
+    assert "Kept until this server is stopped; take the tables along." in text
+    assert "WHYNOT_EVALUATIONS" not in text
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -128,11 +176,11 @@ def test_models_that_cannot_be_scored_are_refused_in_words(
     shared = (
         'architecture = "torchvision/squeezenet1_1"\nweights = "other.safetensors"\nsize = 64\n'
     )
-    write_list(tmp_path, f'[other]\n{shared}[encoder]\n{shared}output = "none"\n', monkeypatch)
+    write_list(tmp_path, f'[untold]\n{shared}[encoder]\n{shared}output = "none"\n', monkeypatch)
     at = open_evaluate()
     at.selectbox(key="model").set_value("encoder")
     assert "has no classes" in steps.texts(steps.run(at))
-    at.selectbox(key="model").set_value("other")
+    at.selectbox(key="model").set_value("untold")
     steps.run(at)
     assert "knows none of the classes" in steps.errors(at)
 
@@ -247,7 +295,8 @@ def test_from_start_to_the_picture_behind_a_point(quick: None, kept_in: Path) ->
     results = kept(kept_in)
     head, *rows = table(at)
     assert head == ["Method", "RCAP\N{NO-BREAK SPACE}↑", "Energy inside\N{NO-BREAK SPACE}↑"]
-    assert [row[0] for row in rows] == [METHODS[each.name].title for each in results.plan.methods]
+    assert [row[0] for row in rows] == ["Grad-CAM", "DiffCAM", "random", "centre", "edges"]
+    assert not any(each.proto.disabled for each in at.get("download_button"))
     means = results.values.mean(axis=0)
     for place, row in enumerate(rows):
         assert [numbers(cell)[0] for cell in row[1:]] == pytest.approx(means[place], abs=5e-4)

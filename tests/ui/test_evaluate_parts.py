@@ -13,6 +13,8 @@ from scipy import ndimage
 
 import explain_core as xc
 from components import evaluation_table
+from components.evaluation_marks import best_methods, is_all_but_zero
+from components.evaluation_pictures import _telling
 from components.evaluation_queue import EvaluationQueue
 from components.evaluation_sets import bundled_sets, operators_sets
 from components.evaluation_table import show_differences, show_means
@@ -249,13 +251,49 @@ def test_words_say_what_beats_the_controls(shown: dict[str, list[list[str]]]) ->
     noise = np.random.default_rng(0).normal(0, 0.01, (12, 6, 2))
     level = np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9], *[[0.5, 0.5]] * 3])
     found = results(level + noise, ("grad-cam", "layer-cam", "diffcam"), ("rcap", "deletion"))
-    show_means(summarise(found))
+    show_means(summarise(found), best_methods(found))
     head, first, second, third, *controls = shown["evaluation-means"]
     assert head == ["Method", "RCAP\N{NO-BREAK SPACE}↑", "Deletion AUC\N{NO-BREAK SPACE}↓"]
     assert [cell.split("|")[2:] for cell in first[1:]] == [["best"], ["best"]]
     assert [cell.split("|")[2:] for cell in second[1:]] == [["like a control"]] * 2
     assert [cell.split("|")[2:] for cell in third[1:]] == [["beaten by a control"]] * 2
     assert all(len(cell.split("|")) == 2 for row in controls for cell in row[1:])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_pictures_mark_nothing(count: int, shown: dict[str, list[list[str]]]) -> None:
+    level = np.array([[0.9], [0.1], *[[0.5]] * 3]) + np.zeros((count, 5, 1))
+    found = results(level, ("grad-cam", "layer-cam"), ("rcap",))
+    show_means(summarise(found), best_methods(found))
+    show_differences(summarise(found, 0))
+    rows = [row for rows in shown.values() for row in rows[1:]]
+    marks = {"best", "like a control", "beaten by a control", "▲ better", "▼ worse"}
+    assert not marks & {part for row in rows for cell in row for part in cell.split("|")}
+
+
+def test_the_best_is_ahead_of_all_others_and_is_seen_to_be() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.1, (8, 1, 1))
+    ahead = np.array([[0.9, 0.1], [0.5, 0.5], *[[0.4, 0.6]] * 3]) + noise
+    names = ("grad-cam", "layer-cam"), ("rcap", "deletion")
+    assert best_methods(results(ahead, *names)) == (0, 0)
+    tied = ahead.copy()
+    tied[:, 1] = tied[:, 0] + [-1e-5, 1e-5]
+    assert best_methods(results(tied, *names)) == (None, None)
+    apart = np.random.default_rng(2).normal(0.5, 0.2, (8, 5, 2))
+    apart[:, 0] += [0.02, -0.02]
+    assert best_methods(results(apart, *names)) == (None, None)
+    undefined = ahead.copy()
+    undefined[:, 1] = math.nan
+    assert best_methods(results(undefined, *names)) == (0, 0)
+
+
+def test_a_metric_that_tells_nothing_is_known_and_not_shown_first() -> None:
+    scores = np.random.default_rng(0).random((4, 4, 3)) * [1e-11, 1, 1]
+    found = results(scores, ("grad-cam",), ("rcap", "deletion", "insertion"))
+    assert is_all_but_zero(found, "rcap")
+    assert not is_all_but_zero(found, "deletion")
+    assert not is_all_but_zero(found, "auprc")
+    assert _telling(found) == [1, 2]
 
 
 def test_differences_tell_better_from_worse_where_less_is_better(
@@ -279,5 +317,5 @@ def test_undefined_numbers_are_dashes_and_names_are_escaped(
     monkeypatch.setattr(
         "components.evaluation_words.METHODS", dict(xc.METHODS) | {"grad-cam": method}
     )
-    show_means(summarise(found))
+    show_means(summarise(found), best_methods(found))
     assert shown["evaluation-means"][1] == ["<b>CAM</b>", "–"]

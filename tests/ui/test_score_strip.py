@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,9 @@ def labels(at: AppTest) -> list[str]:
 
 
 @pytest.fixture
-def two(at: AppTest) -> AppTest:
-    """Give the page with two maps, of which γ moves the first."""
+def two(at: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """Give the page with two maps, of which γ moves the first, on a machine that is fast."""
+    monkeypatch.setattr(caching, "pass_seconds", lambda _model: 0.0)
     return steps.choose_methods(at, *METHODS)
 
 
@@ -184,6 +186,41 @@ def test_what_takes_long_says_so_before(
     assert labels(steps.run(two)) == [f"Score these maps{told}"]
 
 
+def test_a_disturbed_measurement_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = caching.model_named("digits")
+    caching._recent_passes.clear()
+    caching._first_passes().pop(model, None)
+    assert caching.pass_seconds(model) == 0
+    clock = iter([0.0, 19.0, 0.0, 0.1])
+    monkeypatch.setattr(caching, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    image = xc.read_image(SAMPLE)
+    smap = xc.explain(model, image, method="edges")
+    known = []
+    for metrics in (("rcap",), ("rcap", "deletion")):
+        caching.score(model, image, {"": smap}, metrics, target=3, references=(), progress=None)
+        known.append(caching.is_pace_known(model))
+    assert known == [False, True]
+    assert caching.pass_seconds(model) < 0.01
+    caching._recent_passes.clear()
+
+
+def test_a_verdict_says_by_which_measures(two: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ahead(*arguments: object, **_values: object) -> dict[object, dict[str, Score]]:
+        return {
+            key: {"rcap": Score(0.9 - 0.1 * i), "relative-drop": Score(0.3 if i else 0.6)}
+            for i, key in enumerate(arguments[2])
+        }
+
+    monkeypatch.setattr(caching, "score", ahead)
+    steps.press(two, "Score these maps")
+    found = cards(two)
+    assert "Beats the controls: **yes** :gray[by both measures]" in found[TITLES["finer-grad-cam"]]
+    told = "**no** :gray[(no better than random, centre or edges by Relative drop)]"
+    assert f"Beats the controls: {told}" in found["Grad-CAM"]
+    help_text = next(each.help for each in two.markdown if each.value.startswith("**Scores**"))
+    assert "judges by RCAP, Deletion AUC, Insertion AUC and ROAD" in help_text
+
+
 def test_scoring_can_be_cancelled(two: AppTest, stopping: Stopping) -> None:
     stopping.left = 0
     steps.press(two, "Score these maps")
@@ -207,11 +244,11 @@ def test_a_model_without_classes_cannot_be_scored(
     at: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_weights(tmp_path / "other.safetensors", "squeezenet1_1")
-    text = '[other]\narchitecture = "torchvision/squeezenet1_1"\nweights = "other.safetensors"\n'
+    text = '[featured]\narchitecture = "torchvision/squeezenet1_1"\nweights = "other.safetensors"\n'
     write_list(tmp_path, text + 'size = 64\nresize_px = 64\noutput = "none"\n', monkeypatch)
     caching.model_names.clear()
     steps.run(at)
-    at.selectbox(key="model").set_value("other")
+    at.selectbox(key="model").set_value("featured")
     given = ("three.png", SAMPLE.read_bytes(), "image/png")
     steps.run(at).file_uploader[0].set_value(given)
     steps.run(at)

@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 import explain_core as xc
 from components import caching, trust_steps
-from components.trust_panel import _short
+from components.trust_charts import short_stage
+from components.trust_panel import _coarsely
 from explain_core import InputError
 from explain_core.metrics.verdicts import ONE_PICTURE, noise_verdict, weights_verdict
 from tests.ui import steps
@@ -61,10 +62,12 @@ def weights_of(model: xc.Model) -> list[np.ndarray]:
 
 
 def test_opening_says_what_it_asks_and_costs_and_tests_nothing(at: AppTest) -> None:
+    caching._recent_passes.clear()
     opened(at, "grad-cam")
     assert "Four questions to one map" in steps.texts(at)
     # 3 shared, 4 maps of 5 + 49 + 49 + 6, 9 as stages are found and randomised, 6 with noise
-    assert "454 passes, about" in steps.texts(at)
+    assert "454 passes, time not known yet: it is told after the first step" in steps.texts(at)
+    assert "Grad-CAM draws nothing at random: the same map with any seed." in steps.texts(at)
     assert verdicts(at) == {}
 
 
@@ -78,13 +81,15 @@ def test_verdicts_and_figures_are_those_of_the_notebook(at: AppTest) -> None:
     forgotten = weights_verdict(xc.metrics.cascading_randomisation(model, image, explain))
     noisy = noise_verdict(xc.metrics.noise_agreement(model, image, explain), 0.02)
     found = verdicts(at)
-    assert list(found) == [TITLES["curves"], TITLES["weights"], TITLES["noise"]]
+    assert list(found) == list(TITLES.values())
     for title, verdict in ((TITLES["weights"], forgotten), (TITLES["noise"], noisy)):
         assert found[title].startswith(verdict.text)
         assert verdict.figures[1:].replace("-", "−") in found[title]
     smap = explain(model, image, 0)
-    assert f"RCAP {xc.metrics.rcap(model, image, smap, target=3):.3f}, " in found[TITLES["curves"]]
+    assert f"RCAP {xc.metrics.rcap(model, image, smap, target=3):.3f} (" in found[TITLES["curves"]]
+    assert found[TITLES["seed"]].startswith("Grad-CAM draws nothing at random")
     assert ONE_PICTURE in steps.texts(at)
+    assert "does not look at the classifier" not in steps.texts(at)
     assert len(charts(at)) == 5  # four of the curves, one of the stages
 
 
@@ -108,6 +113,7 @@ def test_a_method_with_a_seed_is_asked_for_another_one(at: AppTest) -> None:
 @pytest.mark.usefixtures("few")
 def test_diffcams_pictures_are_seen_anew_and_named(at: AppTest) -> None:
     steps.press(opened(at, "diffcam"), "Test it")
+    assert "does not look at the classifier, so randomising it alone" in steps.texts(at)
     assert "50 pictures of the same classes, of “drawn-digits”" in steps.texts(at)
     assert "Not tested" not in verdicts(at)[TITLES["weights"]]
 
@@ -149,8 +155,27 @@ def test_cancelling_keeps_the_steps_that_were_taken(at: AppTest, stopping: Stopp
     assert ONE_PICTURE not in steps.texts(at)
     before = steps.passes(at)
     steps.press(at, "Go on")
-    assert list(verdicts(at)) == [TITLES["curves"], TITLES["weights"], TITLES["noise"]]
+    assert list(verdicts(at)) == list(TITLES.values())
     assert steps.passes(at) - before == 9 + 6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "10 s"), (11, "20 s"), (55, "1 min"), (89, "1 min"), (100, "2 min"), (3300, "55 min")],
+)
+def test_the_time_is_told_in_round_figures(seconds: float, text: str) -> None:
+    assert _coarsely(seconds) == text
+
+
+def test_what_is_on_is_said_stage_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust_steps.Tested, "_num_stages", lambda _tested: 7)
+    tested = trust_steps.Tested(None, None)  # type: ignore[arg-type]
+    said = [tested.doing("weights", number / 8) for number in range(9)]
+    assert said[0] == "the map as it is"
+    assert said[1:8] == [f"the network without its last {n} of 7 stages" for n in range(1, 8)]
+    assert said[8] == said[7]
+    assert tested.doing("noise", 0.5) == "noise 3 of 5"
+    assert tested.doing("curves", 0.5) == "against the controls"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +189,7 @@ def test_cancelling_keeps_the_steps_that_were_taken(at: AppTest, stopping: Stopp
     ],
 )
 def test_stages_are_named_in_few_letters(stage: str, text: str) -> None:
-    assert _short(stage) == text
+    assert short_stage(stage) == text
 
 
 @pytest.mark.usefixtures("few")

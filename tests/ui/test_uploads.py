@@ -104,8 +104,7 @@ def test_a_removed_picture_is_forgotten(uploading: AppTest) -> None:
     for source in ("Sample", "Upload"):
         steps.keyed(uploading.button_group, "source").set_value(source)
         steps.run(uploading)
-    uploading.button[0].click()
-    steps.run(uploading)
+    steps.press(uploading, "Remove the picture")
     assert not steps.shown_panels(uploading)
     assert any("Give a picture" in each.value for each in uploading.info)
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,6 +117,25 @@ def test_progress_counts_pictures_and_tells_the_time_left(
     assert all(now.seconds_left is None for now in told if now.done == now.share == 0)
 
 
+def test_the_time_left_is_told_by_the_last_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = SimpleNamespace(monotonic=lambda: now.s, s=0.0)
+    monkeypatch.setattr(runner, "time", now)
+    clock = runner._Clock(20)
+    now.s = 5
+    assert clock.seconds_left(0) is None
+    for done in range(1, 5):
+        now.s = 10.0 * done
+        assert clock.seconds_left(done) == 10 * (20 - done)
+    now.s += 4
+    assert clock.seconds_left(4) == 156
+    now.s += 96  # a picture that hangs takes no more off than the others took
+    assert clock.seconds_left(4) == 150
+    for done in range(5, 14):
+        now.s = 1000 + 2.0 * done
+        left = clock.seconds_left(done)
+    assert left == 2 * 7
+
+
 # ---- stopped and gone on ---------------------------------------------------------------------
 
 
@@ -162,6 +182,7 @@ def test_ctrl_c_says_what_is_kept(
 KILLING = """
 import os, random, signal, sys
 from pathlib import Path
+from types import SimpleNamespace
 import torch
 from explain_core.evaluation.plan import make_plan
 from explain_core.evaluation.runner import evaluate

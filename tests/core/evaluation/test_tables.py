@@ -143,6 +143,11 @@ def test_verdicts(ends, is_higher_better: bool, expected: str) -> None:
     assert verdict(differences, is_higher_better) == expected
 
 
+@pytest.mark.parametrize(("count", "expected"), [(2, ""), (3, "better")])
+def test_two_pictures_are_too_few_for_a_verdict(count: int, expected: str) -> None:
+    assert verdict([Interval(0.5, 0.4, 0.6, count)], is_higher_better=True) == expected
+
+
 def test_one_picture_has_means_but_no_verdicts() -> None:
     made = results(num=2)
     summary = summarise(Results(made.plan, made.rows[1:2]))

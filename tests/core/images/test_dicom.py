@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import warnings
@@ -106,14 +105,6 @@ def test_first_frame_is_read_and_the_others_are_told_of() -> None:
     assert "first of 2 frames" in image.notes
 
 
-def test_spacing_is_rows_then_columns() -> None:
-    assert read_dicom(encode(film(STORED, PixelSpacing=[0.2, 0.1]))).spacing_mm == (0.2, 0.1)
-    assert read_dicom(encode(film(STORED))).spacing_mm is None
-    detector = read_dicom(encode(film(STORED, ImagerPixelSpacing=[0.3, 0.4])))
-    assert detector.spacing_mm == (0.3, 0.4)
-    assert any("detector" in note for note in detector.notes)
-
-
 def test_nothing_of_the_patient_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     made = film(STORED)
     with warnings.catch_warnings():
@@ -179,18 +170,18 @@ def test_truncated_film_is_refused(length: int) -> None:
         read_dicom(data[:length])
 
 
-def test_deflated_film_is_refused() -> None:
-    data = encode(film(STORED)).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
-    with pytest.raises(ImageError, match="deflated"):
-        read_dicom(data)
-
-
 def compressed(syntax: str) -> bytes:
     made = film(STORED)
     made.file_meta.TransferSyntaxUID = syntax
     made["PixelData"].VR = "OB"
     made.PixelData = pydicom.encaps.encapsulate([STORED.tobytes()])
     return encode(made)
+
+
+def test_a_private_way_to_store_is_refused_by_name() -> None:
+    data = encode(film(STORED)).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.113619.5.2\0\0")
+    with pytest.raises(ImageError, match=r"only its maker knows \(1\.2\.840\.113619\.5\.2\)"):
+        read_dicom(data)
 
 
 def test_video_is_refused_by_name() -> None:
@@ -201,57 +192,7 @@ def test_video_is_refused_by_name() -> None:
 def test_missing_decoder_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = SimpleNamespace(is_available=False)
     monkeypatch.setattr(pydicom.pixels, "get_decoder", lambda syntax: missing)
-    with pytest.raises(ImageError, match=r"stored as JPEG-LS .*pip install pylibjpeg"):
+    with pytest.raises(
+        ImageError, match=r"stored as JPEG-LS .*pip install pylibjpeg pylibjpeg-libjpeg"
+    ):
         read_dicom(compressed(pydicom.uid.JPEGLSLossless))
-
-
-def test_damaged_bytes_never_surface_as_other_errors() -> None:
-    data = encode(film(STORED, WindowCenter=200, WindowWidth=201, PixelSpacing=[0.1, 0.1]))
-    rng = np.random.default_rng(0)
-    num_refused = 0
-    for _ in range(150):
-        broken = bytearray(data)
-        for place in rng.integers(132, len(data), 6):
-            broken[place] = rng.integers(256)
-        try:
-            read_dicom(bytes(broken))
-        except ImageError:
-            num_refused += 1
-    assert num_refused > 0
-
-
-# Real films
-
-
-COLOUR = {"SC_rgb_16bit.dcm", "examples_palette.dcm"}
-MAY_LACK_A_DECODER = {"JPGLosslessP14SV1_1s_1f_8b.dcm", "MR_small_jpeg_ls_lossless.dcm"}
-
-
-def test_real_films_open_at_their_size_or_are_refused_with_the_reason(data_dir: Path) -> None:
-    folder = data_dir / "xray"
-    refused = {}
-    for entry in json.loads((folder / "dicom" / "manifest.json").read_text()):
-        path = folder / entry["file"]
-        try:
-            assert read_dicom(path).size == tuple(entry["shape"][-2:])
-        except ImageError as error:
-            refused[path.name] = str(error)
-    assert COLOUR <= set(refused) <= COLOUR | MAY_LACK_A_DECODER
-    for name, message in refused.items():
-        assert ("in colour" if name in COLOUR else "no decoder") in message
-
-
-def test_real_monochrome1_film_with_a_window(data_dir: Path) -> None:
-    path = data_dir / "xray" / "dicom" / "RG1_J2KI.dcm"
-    stored = pydicom.dcmread(path).pixel_array[::9, ::9].astype(float)
-    # Center 15000, width 30000.
-    share = np.clip((stored - 14999.5) / 29999 + 0.5, 0, 1)
-    shown = read_dicom(path).pixels[::9, ::9]
-    np.testing.assert_allclose(shown, (1 - share) * 65535, atol=0.51)
-
-
-def test_real_rsna_film_keeps_its_values(data_dir: Path) -> None:
-    path = data_dir / "xray" / "dicom" / "rsna_cxr.dcm"
-    image = read_dicom(path)
-    np.testing.assert_array_equal(image.pixels, pydicom.dcmread(path).pixel_array)
-    assert image.white == 255

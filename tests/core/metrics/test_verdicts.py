@@ -54,16 +54,14 @@ def repeated(*correlations):
 def test_a_map_ahead_of_all_controls_is_better():
     verdict = controls_verdict(scored(rcap=0.5, deletion=0.1), CONTROLS)
     assert verdict.is_good
-    assert verdict.text == (
-        "It does better than chance, a spot in the middle and an edge detector here."
-    )
+    assert verdict.text == "It beats random, centre and edges by RCAP and Deletion AUC."
 
 
-def test_the_figures_name_the_best_control_and_which_way_is_better():
+def test_the_figures_name_all_controls_and_which_way_is_better():
     figures = controls_verdict(scored(rcap=0.5, deletion=0.1), CONTROLS).figures
     assert figures == (
-        "RCAP 0.500, a spot in the middle 0.300 (higher is better); "
-        "Deletion AUC 0.100, an edge detector 0.200 (lower is better)"
+        "RCAP 0.500 (higher is better), random 0.100, centre 0.300, edges 0.200; "
+        "Deletion AUC 0.100 (lower is better), random 0.400, centre 0.300, edges 0.200"
     )
 
 
@@ -72,13 +70,23 @@ def test_a_map_behind_in_everything_is_not_better():
         scored(rcap=0.2, deletion=0.2), {"edges": scored(rcap=0.3, deletion=0.1)}
     )
     assert verdict.is_good is False
-    assert verdict.text == "It does not do better than an edge detector here."
+    assert verdict.text == (
+        "It does not beat every control by RCAP or Deletion AUC. "
+        "Not beaten: RCAP: edges; Deletion AUC: edges."
+    )
 
 
-def test_where_the_measures_disagree_the_verdict_says_so():
-    verdict = controls_verdict(scored(rcap=0.5, deletion=0.25), CONTROLS)
+def test_where_the_measures_disagree_the_verdict_says_which_control_stands_by_which():
+    controls = {
+        "center-gaussian": scored(rcap=0.1, deletion=0.4, insertion=0.6),
+        "edges": scored(rcap=0.2, deletion=0.2, insertion=0.1),
+    }
+    verdict = controls_verdict(scored(rcap=0.5, deletion=0.25, insertion=0.5), controls)
     assert verdict.is_good is None
-    assert "every control by RCAP, but no better than an edge detector by Deletion" in verdict.text
+    assert verdict.text == (
+        "The measures disagree: it beats every control by RCAP alone. "
+        "Not beaten: Deletion AUC: edges; Insertion AUC: centre."
+    )
 
 
 def test_less_than_the_margin_ahead_is_not_ahead():
