@@ -90,8 +90,10 @@ def test_an_unknown_model_exits_with_2(tmp_path: Path, capsys: Output) -> None:
     assert "there is no model 'none'" in capsys.readouterr().err
 
 
+# A shell's background job hands "ignore Ctrl-C" down to its children.
 STOPPED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from explain_core.__main__ import main
 from explain_core.commands import meter
 from explain_core.references import embedding
