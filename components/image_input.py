@@ -73,7 +73,7 @@ def _upload() -> Image | None:
         return None
     image = kept.image
     height, width = image.size
-    details = [f"{width} × {height} px", "gray" if image.kind == "gray" else "colour", *image.notes]
+    details = [f"{width} × {height} px", "colour" if image.kind == "rgb" else "gray", *image.notes]
     st.caption(f"In use: {kept.name}, {', '.join(details)}")
     if uploaded is None:
         st.button("Remove the picture", on_click=state.forget_upload, icon=":material/close:")

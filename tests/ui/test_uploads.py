@@ -99,6 +99,15 @@ def test_a_good_file_after_a_broken_one_is_shown(uploading: AppTest) -> None:
     assert steps.prediction(uploading) == "7"
 
 
+def test_a_film_is_gray_under_any_name(uploading: AppTest) -> None:
+    pytest.importorskip("pydicom")
+    from tests.core.images.dicom_making import encode, film
+
+    upload(uploading, "film.png", encode(film(seven())))
+    assert any("100 × 150 px, gray" in each.value for each in uploading.caption)
+    assert steps.prediction(uploading) == "7"
+
+
 def test_a_removed_picture_is_forgotten(uploading: AppTest) -> None:
     upload(uploading, "seven.png", file_of(seven()))
     for source in ("Sample", "Upload"):

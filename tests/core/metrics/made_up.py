@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import explain_core as xc
 from explain_core.types import Contrast, Provenance, SaliencyMap
 
 SIZE = (20, 28)
@@ -9,11 +10,24 @@ SIZE = (20, 28)
 
 def as_map(model, image, values, is_signed=False):
     return SaliencyMap(
-        values=values.astype(np.float32),
+        values=np.asarray(values, np.float32),
         is_signed=is_signed,
         provenance=Provenance("", "", "", "", "", Contrast(0)),
         geometry=model.geometry(image),
     )
+
+
+def signed_map(model, image, values):
+    return as_map(model, image, values, is_signed=True)
+
+
+def gradient_of(model, image, seed):
+    return xc.explain(model, image, method="vanilla-gradient", target=1)
+
+
+def brightness_of(model, image, seed):
+    """A map that knows the picture only."""
+    return signed_map(model, image, model.to_pixels(image)[0].mean(dim=0).numpy())
 
 
 def random_values(seed=0):

@@ -19,26 +19,8 @@ from explain_core.metrics.randomisation import (
     randomised,
     stages_of,
 )
-from explain_core.types import Contrast, Provenance, SaliencyMap
+from tests.core.metrics.made_up import brightness_of, gradient_of, signed_map
 from tests.oracles.nets import TinyNet, TinyVit, picture, preprocessing, wrap
-
-
-def as_map(model, image, values):
-    return SaliencyMap(
-        values=np.asarray(values, np.float32),
-        is_signed=True,
-        provenance=Provenance("", "", "", "", "", Contrast(0)),
-        geometry=model.geometry(image),
-    )
-
-
-def gradient_of(model, image, seed):
-    return xc.explain(model, image, method="vanilla-gradient", target=1)
-
-
-def brightness_of(model, image, seed):
-    """A map that knows the picture only."""
-    return as_map(model, image, model.to_pixels(image)[0].mean(dim=0).numpy())
 
 
 def weights_of(model):
@@ -185,7 +167,7 @@ def test_what_belongs_to_no_stage_goes_with_the_last_one(image):
 
     def places(model, image, seed):
         values = model.network.places.detach().abs()[0, 1:].mean(dim=1).reshape(5, 7)
-        return as_map(model, image, np.kron(values, np.ones((4, 4))))
+        return signed_map(model, image, np.kron(values, np.ones((4, 4))))
 
     found = cascading_randomisation(model, image, places, num_pairs=1)
     for values in found.maps[:-1]:
@@ -222,7 +204,7 @@ def test_brightness_does_not_depend_on_the_model(model, image):
 def test_a_map_that_vanishes_has_changed(model, image):
     def shy(asked, image, seed):
         values = np.random.default_rng(0).random((20, 28))
-        return as_map(model, image, values if asked is model else -values)
+        return signed_map(model, image, values if asked is model else -values)
 
     found = cascading_randomisation(model, image, shy, num_pairs=2)
     assert np.isnan(found.rank_correlations).all()
@@ -304,7 +286,7 @@ def test_progress_rises_to_one_and_may_stop_it(model, image):
 )
 def test_a_map_that_says_nothing_is_refused(model, image, values, message):
     with pytest.raises(InputError, match=message):
-        cascading_randomisation(model, image, lambda *_: as_map(model, image, values))
+        cascading_randomisation(model, image, lambda *_: signed_map(model, image, values))
 
 
 @pytest.mark.parametrize("setting", ["num_stages", "num_pairs"])

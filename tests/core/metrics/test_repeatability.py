@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-import explain_core as xc
 from explain_core.errors import InputError
 from explain_core.metrics.agreement import rank_correlation, structural_similarity, top_area_iou
 from explain_core.metrics.repeatability import (
@@ -14,29 +13,12 @@ from explain_core.metrics.repeatability import (
     noisy,
     seed_agreement,
 )
-from explain_core.types import Contrast, Provenance, SaliencyMap
+from tests.core.metrics.made_up import brightness_of, gradient_of, signed_map
 from tests.oracles.nets import TinyNet, picture, wrap
 
 
-def as_map(model, image, values):
-    return SaliencyMap(
-        values=np.asarray(values, np.float32),
-        is_signed=True,
-        provenance=Provenance("", "", "", "", "", Contrast(0)),
-        geometry=model.geometry(image),
-    )
-
-
-def gradient_of(model, image, seed):
-    return xc.explain(model, image, method="vanilla-gradient", target=1)
-
-
-def brightness_of(model, image, seed):
-    return as_map(model, image, model.to_pixels(image)[0].mean(dim=0).numpy())
-
-
 def chance(model, image, seed):
-    return as_map(model, image, np.random.default_rng(seed).normal(size=(20, 28)))
+    return signed_map(model, image, np.random.default_rng(seed).normal(size=(20, 28)))
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +120,7 @@ def test_two_models_are_compared_on_the_original_where_both_looked(image):
 def test_a_map_that_vanishes_has_no_rank_correlation(model, image):
     def shy(model, image, seed):
         values = chance(model, image, 0).values
-        return as_map(model, image, values if seed == 0 else -np.abs(values))
+        return signed_map(model, image, values if seed == 0 else -np.abs(values))
 
     found = seed_agreement(model, image, shy, num_repeats=1)
     assert np.isnan(found.rank_correlations).all()
@@ -155,7 +137,7 @@ def test_progress_rises_to_one(model, image):
 @pytest.mark.parametrize("agree", [noise_agreement, seed_agreement])
 def test_what_cannot_be_repeated_is_refused(agree, model, image):
     with pytest.raises(InputError, match="no positive evidence"):
-        agree(model, image, lambda *_: as_map(model, image, np.zeros((20, 28))))
+        agree(model, image, lambda *_: signed_map(model, image, np.zeros((20, 28))))
     with pytest.raises(InputError, match="num_repeats must be at least 1"):
         agree(model, image, brightness_of, num_repeats=0)
 
