@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import streamlit as st
@@ -92,45 +93,30 @@ def _baseline(results: Results) -> int | None:
 def _downloads(setup: Setup, results: Results, summary: Summary, is_under_way: bool) -> None:
     """Offer the files; not under way, for a press would ask for what the next look replaces."""
     name = f"whynot-{setup.material.offered.name}-{results.plan.digest[:8]}"
+    files: dict[str, tuple[Callable[[], str | bytes], str, str]] = {
+        "Scores, CSV": (lambda: scores_csv(results), ".csv", "text/csv"),
+        "Scores, Parquet": (
+            lambda: scores_parquet(results),
+            ".parquet",
+            "application/vnd.apache.parquet",
+        ),
+        "Table, Markdown": (lambda: markdown_table(summary), ".md", "text/markdown"),
+        "Table, CSV": (lambda: csv_table(summary), "-table.csv", "text/csv"),
+    }
+    if find_spec("pyarrow") is None:
+        del files["Scores, Parquet"]
     with st.container(horizontal=True):
-        st.download_button(
-            "Scores, CSV",
-            lambda: scores_csv(results),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            on_click="ignore",
-            disabled=is_under_way,
-            icon=":material/download:",
-            help="A line for each picture and method.",
-        )
-        if find_spec("pyarrow") is not None:
+        for label, (make, ending, mime) in files.items():
             st.download_button(
-                "Scores, Parquet",
-                lambda: scores_parquet(results),
-                file_name=f"{name}.parquet",
-                mime="application/vnd.apache.parquet",
+                label,
+                make,
+                file_name=f"{name}{ending}",
+                mime=mime,
                 on_click="ignore",
                 disabled=is_under_way,
                 icon=":material/download:",
+                help="A line for each picture and method." if label == "Scores, CSV" else None,
             )
-        st.download_button(
-            "Table, Markdown",
-            lambda: markdown_table(summary),
-            file_name=f"{name}.md",
-            mime="text/markdown",
-            on_click="ignore",
-            disabled=is_under_way,
-            icon=":material/download:",
-        )
-        st.download_button(
-            "Table, CSV",
-            lambda: csv_table(summary),
-            file_name=f"{name}-table.csv",
-            mime="text/csv",
-            on_click="ignore",
-            disabled=is_under_way,
-            icon=":material/download:",
-        )
     if is_under_way:
         st.caption("The files can be taken once it has ended or is cancelled.")
 

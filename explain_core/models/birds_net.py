@@ -6,11 +6,9 @@ import json
 from collections import OrderedDict
 from pathlib import Path
 
-import safetensors
-import torch
 from torch import Tensor, nn
 
-from explain_core.errors import ModelError
+from explain_core.models.bundled_weights import load_bundled
 
 BIRDS_SIZE_PX = 128
 BIRDS_MEAN = (0.63, 0.62, 0.58)
@@ -79,19 +77,11 @@ def load_birds_net(weights: Path) -> tuple[BirdsNet, tuple[str, ...]]:
     Raises:
         ModelError: the file is missing, cannot be read or does not fit the network.
     """
-    again = "make them {}with `python -m explain_core.datasets.birds train`"
-    try:
-        with safetensors.safe_open(weights, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        classes = tuple(json.loads(metadata[CLASSES_KEY]))
-        with torch.device("meta"):  # no initial weights, which would draw from the global generator
-            network = BirdsNet(len(classes))
-        network.load_state_dict(tensors, assign=True)
-    except FileNotFoundError as error:
-        raise ModelError(f"weights '{weights}' are missing; {again.format('')}") from error
-    except (safetensors.SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise ModelError(
-            f"weights '{weights}' do not fit the birds network ({error}); {again.format('again ')}"
-        ) from error
-    return network.eval().requires_grad_(False), classes
+    network, metadata = load_bundled(
+        lambda metadata: BirdsNet(len(_classes(metadata))), weights, "birds"
+    )
+    return network, _classes(metadata)
+
+
+def _classes(metadata: dict[str, str]) -> tuple[str, ...]:
+    return tuple(json.loads(metadata[CLASSES_KEY]))

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
-import torch
 from torch import Tensor, nn
 
-from explain_core.errors import ModelError
+from explain_core.models.bundled_weights import load_bundled
 
 FILMS_CLASSES = ("opacity", "pneumothorax", "nodule", "enlarged heart")
 FILMS_SIZE_PX = 144
@@ -64,18 +61,4 @@ def load_films_net(weights: Path) -> FilmsNet:
     Raises:
         ModelError: the file is missing, cannot be read or does not fit the network.
     """
-    with torch.device("meta"):  # no initial weights, which would draw from the global generator
-        network = FilmsNet()
-    try:
-        network.load_state_dict(safetensors.torch.load_file(weights), assign=True)
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"weights '{weights}' are missing; make them with "
-            "`python -m explain_core.datasets.films train`"
-        ) from error
-    except (safetensors.SafetensorError, RuntimeError) as error:
-        raise ModelError(
-            f"weights '{weights}' do not fit the films network ({error}); make them again with "
-            "`python -m explain_core.datasets.films train`"
-        ) from error
-    return network.eval().requires_grad_(False)
+    return load_bundled(lambda _: FilmsNet(), weights, "films")[0]
