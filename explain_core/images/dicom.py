@@ -35,6 +35,9 @@ _WHITE = 65535
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
 _BITS_ALLOCATED = (1, 8, 16)
 _RLE = "1.2.840.10008.1.2.5"
+# Damaged streams make GDCM abort the process or fault, and pyjpegls, which comes with highdicom,
+# work for many seconds; pydicom would take them wherever they are installed.
+_PLUGINS = ("pydicom", "pylibjpeg", "pillow")
 _NOT_IN_THE_PATIENT = "pixel spacing does not hold in the patient: {}"
 
 
@@ -76,7 +79,7 @@ def film_of_bytes(data: bytes, what: str, frame: int = 0) -> Film:
     if not 0 <= frame < num_frames:
         raise InputError(f"frame must lie between 0 and {num_frames - 1} (got {frame})")
     with refusing(what), np.errstate(all="ignore"):
-        _require_readable(film, what)
+        require_gray(film, what)
         stored = _decode(film, frame, size, what)
         return _film(film, stored, frame, num_frames)
 
@@ -107,7 +110,8 @@ def identifying_tags(source: str | os.PathLike[str] | bytes) -> tuple[str, ...]:
         return identifying_names(film)
 
 
-def _require_readable(film: Any, what: str) -> None:
+def require_gray(film: Any, what: str) -> None:
+    """Raise `ImageError` where a data set, called `what`, is no film that is read here."""
     if film.get("PhotometricInterpretation") not in _GRAY or film.get("SamplesPerPixel", 1) != 1:
         raise ImageError(f"{what} is a DICOM picture in colour; only gray films are read")
     if "PixelData" not in film:
@@ -138,8 +142,9 @@ def _decode(film: Any, frame: int, size: tuple[int, int], what: str) -> Array:
     """Return stored values, (H, W), of one frame; no decoder sees a size that the header lacks."""
     pydicom = import_pydicom()
     syntax = film.file_meta.TransferSyntaxUID
+    plugin = ""
     if syntax.is_encapsulated:
-        _require_decoder(pydicom, syntax, what)
+        plugin = _find_plugin(pydicom, syntax, what)
         encoded = pydicom.encaps.get_frame(
             film.PixelData, frame, number_of_frames=frame_count(film, what)
         )
@@ -151,7 +156,9 @@ def _decode(film: Any, frame: int, size: tuple[int, int], what: str) -> Array:
                 f"{what} claims {size[0]} x {size[1]} gray pixels, but its compressed picture "
                 f"{claimed[0]} x {claimed[1]} with {claimed[2]} channels; fetch it again"
             )
-    stored: Array = pydicom.pixels.pixel_array(film, index=frame)
+    elif film.BitsAllocated == 1 and syntax.is_little_endian:
+        return _bits(film.PixelData, frame, size)
+    stored: Array = pydicom.pixels.pixel_array(film, index=frame, decoding_plugin=plugin)
     if stored.shape != size:
         raise ImageError(f"{what} claims {size[0]} x {size[1]} pixels but holds {stored.shape}")
     return stored
@@ -166,19 +173,31 @@ def _rle_values(film: Any, encoded: bytes, size: tuple[int, int]) -> Array:
     return (stored << num_unused) >> num_unused
 
 
-def _require_decoder(pydicom: Any, syntax: Any, what: str) -> None:
+def _bits(packed: bytes, frame: int, size: tuple[int, int]) -> Array:
+    """Return one frame of single bits; pydicom 3.0 loses those of frames that share a byte."""
+    num_pixels = size[0] * size[1]
+    start = frame * num_pixels
+    part = np.frombuffer(packed, np.uint8)[start // 8 : (start + num_pixels + 7) // 8]
+    bits = np.unpackbits(part, bitorder="little")[start % 8 :][:num_pixels]
+    return bits.reshape(size)
+
+
+def _find_plugin(pydicom: Any, syntax: Any, what: str) -> str:
+    """Return the name of the pydicom plugin that is to decode a transfer syntax."""
     try:
         decoder = pydicom.pixels.get_decoder(syntax)
     except NotImplementedError as error:
         raise ImageError(
             f"{what} is stored as {syntax.name}, which is not read; export it uncompressed"
         ) from error
-    if not decoder.is_available:
-        package = "pylibjpeg-openjpeg" if "2000" in syntax.name else "pylibjpeg-libjpeg"
-        raise ImageError(
-            f"{what} is stored as {syntax.name}, for which no decoder is installed; run: "
-            f"pip install pylibjpeg {package}"
-        )
+    for plugin in _PLUGINS:
+        if plugin in decoder.available_plugins:
+            return plugin
+    package = "pylibjpeg-openjpeg" if "2000" in syntax.name else "pylibjpeg-libjpeg"
+    raise ImageError(
+        f"{what} is stored as {syntax.name}, for which no decoder is installed; run: "
+        f"pip install pylibjpeg {package}"
+    )
 
 
 def _film(film: Any, stored: Array, frame: int, num_frames: int) -> Film:

@@ -1,15 +1,18 @@
-"""The films of a zipped study, in the order in which they were taken."""
+"""The films of a study, loose or zipped, in the order in which they were taken."""
 
 from __future__ import annotations
 
 import math
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import BytesIO
+from typing import Any
 
 from explain_core.errors import ImageError
 from explain_core.images import dicom_header
 from explain_core.images.archives import read_zip
-from explain_core.images.dicom import film_of_bytes
+from explain_core.images.dicom import film_of_bytes, require_gray
 from explain_core.images.dicom_files import (
     PARSE_ERRORS,
     frame_count,
@@ -26,6 +29,7 @@ MAX_STUDY_BYTES = 512 * 2**20
 
 # Where media list their files: no film, and nothing to complain of.
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_IN_ARCHIVE = "a file in the archive"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,28 +64,28 @@ class Study:
     Attributes:
         films: by the study's date and time, then series, then number in the series; other
             pictures last.
-        refused: why each other file is not among them, without its name, which may be a
-            patient's.
+        refused: why each other file is not among them; never its name, which may be a patient's.
     """
 
     films: tuple[StudyFilm, ...]
     refused: tuple[str, ...]
 
 
-def read_study(content: bytes | BinaryIO) -> Study:
-    """Read the headers of all films in a zip; pixels are decoded by `StudyFilm.read`.
+def read_study(contents: Sequence[bytes]) -> Study:
+    """Read the headers of films that belong together; pixels are decoded by `StudyFilm.read`.
+
+    Args:
+        contents: of files; each a film or a zip of films.
 
     Raises:
-        ImageError: no zip, a broken or hostile one, or one without any film; pydicom is not
-            installed, and nothing else is in it.
+        ImageError: none of them is a film that can be read, or there are too many.
     """
-    archive = read_zip(content)
     found: list[tuple[tuple[Any, ...], StudyFilm]] = []
-    refused = []
+    refused: list[str] = []
     num_bytes = 0
-    for position, (_, data) in enumerate(archive.pictures()):
+    for position, (data, what) in enumerate(_files(contents, refused)):
         try:
-            listed = _list(data, position)
+            listed = _list(data, position, what)
         except ImageError as error:
             refused.append(str(error))
             continue
@@ -90,30 +94,45 @@ def read_study(content: bytes | BinaryIO) -> Study:
         num_bytes += len(data)
         if len(found) == MAX_FILMS or num_bytes > MAX_STUDY_BYTES:
             raise ImageError(
-                f"the archive holds more than {MAX_FILMS} films, or "
-                f"{MAX_STUDY_BYTES // 2**20} MB of them; pack fewer"
+                f"the study holds more than {MAX_FILMS} films, or "
+                f"{MAX_STUDY_BYTES // 2**20} MB of them; choose fewer"
             )
         found.append(listed)
-    refused += [f"a file in the archive: {reason}" for _, reason in archive.refused]
     if not found:
         reasons = f": {'; '.join(dict.fromkeys(refused))}" if refused else ""
-        raise ImageError(f"the archive holds no film that can be read{reasons}")
+        raise ImageError(f"there is no film that can be read{reasons}")
     found.sort(key=lambda entry: entry[0])
     return Study(tuple(film for _, film in found), tuple(refused))
 
 
-def _list(data: bytes, position: int) -> tuple[tuple[Any, ...], StudyFilm] | None:
+def _files(contents: Sequence[bytes], refused: list[str]) -> Iterator[tuple[bytes, str]]:
+    """Yield each file, unpacked, and what messages call it; note what cannot be unpacked."""
+    for content in contents:
+        if not zipfile.is_zipfile(BytesIO(content)) or is_dicom(content):
+            yield content, "a file"
+            continue
+        try:
+            archive = read_zip(content)
+            for _, data in archive.pictures():
+                yield data, _IN_ARCHIVE
+        except ImageError as error:
+            refused.append(str(error))
+            continue
+        refused += [f"{_IN_ARCHIVE}: {reason}" for _, reason in archive.refused]
+
+
+def _list(data: bytes, position: int, what: str) -> tuple[tuple[Any, ...], StudyFilm] | None:
     """Return a film behind what it is sorted by; None for a table of contents."""
     if not is_dicom(data):
         image = read_image(data)
         return (True, "", math.inf, math.inf, position), StudyFilm(data, image.size)
-    what = "a file in the archive"
     film = open_dataset(data, what)
     if film.file_meta.get("MediaStorageSOPClassUID") == _MEDIA_DIRECTORY:
         return None
     size = frame_size(film, what)
     num_frames = frame_count(film, what)
     with refusing(what):
+        require_gray(film, what)
         header = dicom_header.Header(film, 0)
         side, view = dicom_header.laterality(header), dicom_header.view(header)
     taken = _text(film, "StudyDate") + _text(film, "StudyTime")

@@ -16,7 +16,7 @@ BOX_PX = 200
 _FAINTEST_INK = 16
 
 
-def centre_drawing(pixels: Array) -> Image:
+def centre_drawing(pixels: Array, like: Array | None = None) -> Image:
     """Lay a drawing out as MNIST does: size-normalised, its centre of mass in the middle.
 
     The strokes' bounding box is scaled to a box of `BOX_PX`, keeping its shape, and placed on a
@@ -25,33 +25,48 @@ def centre_drawing(pixels: Array) -> Image:
 
     Args:
         pixels: (H, W) uint8, light strokes on dark, of any place and size.
+        like: (H, W) uint8, the same drawing before parts of it were erased: what is left stays
+            where it was, at the size it had. None lays the drawing out by its own strokes.
 
     Returns:
         (280, 280) gray, light on dark.
+
+    Raises:
+        ImageError: there is no stroke to lay it out by, or an array is not such a drawing.
     """
-    if pixels.ndim != 2 or pixels.dtype != np.uint8:
-        raise ImageError(
-            f"a drawing must be (H, W) uint8, light strokes on dark (got {pixels.shape} "
-            f"{pixels.dtype}); pass one channel of the canvas"
-        )
-    ink = pixels >= _FAINTEST_INK
+    like = pixels if like is None else like
+    for each in (pixels, like):
+        if each.ndim != 2 or each.dtype != np.uint8 or each.shape != pixels.shape:
+            raise ImageError(
+                f"a drawing must be (H, W) uint8, light strokes on dark (got {each.shape} "
+                f"{each.dtype}); pass one channel of the canvas"
+            )
+    ink = like >= _FAINTEST_INK
     if not ink.any():
         raise ImageError("the canvas is empty; draw a digit first, light on dark")
     rows = np.flatnonzero(ink.any(axis=1))
     columns = np.flatnonzero(ink.any(axis=0))
-    strokes = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    whole = _scaled(like[box])
+    height, width = whole.shape
+    top = _start(whole.sum(axis=1, dtype=np.float64))
+    left = _start(whole.sum(axis=0, dtype=np.float64))
+    canvas = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
+    canvas[top : top + height, left : left + width] = (
+        whole if like is pixels else _scaled(pixels[box])
+    )
+    return image_from_pixels(canvas)
+
+
+def _scaled(strokes: Array) -> Array:
     scale = BOX_PX / max(strokes.shape)
     height, width = (max(1, round(side * scale)) for side in strokes.shape)
-    scaled = np.asarray(
+    scaled: Array = np.asarray(
         PIL.Image.fromarray(np.ascontiguousarray(strokes)).resize(
             (width, height), PIL.Image.Resampling.BILINEAR
         )
     )
-    top = _start(scaled.sum(axis=1, dtype=np.float64))
-    left = _start(scaled.sum(axis=0, dtype=np.float64))
-    canvas = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
-    canvas[top : top + height, left : left + width] = scaled
-    return image_from_pixels(canvas)
+    return scaled
 
 
 def _start(masses: Array) -> int:

@@ -23,6 +23,8 @@ from explain_core.types import Array, Image, read_only
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 64 * 2**20
+# A note.
+ON_WHITE = "transparent parts shown on white"
 
 _ACCEPTED = "PNG, JPEG, WebP, BMP, TIFF, GIF, PGM or PPM"
 _CHUNK_BYTES = 2**20
@@ -32,7 +34,6 @@ _BIT_DEPTHS = (8, 10, 12, 14, 16)
 _MIN_IS_WHITE = 0
 _SIGNED_INTEGER = 2
 _EXIF = b"Exif\0\0"
-_ON_WHITE = "transparent parts shown on white"
 
 # What each accepted format starts with, and Pillow's name of it. JPEG covers MPO.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -371,7 +372,7 @@ def _pixels_of(picture: ImageFile.ImageFile, what: str) -> tuple[Array, int | No
     if _is_signed(picture) and (pixels > 127).any():
         _refuse_values(what, "negative pixels")
     if is_translucent:
-        notes.append(_ON_WHITE)
+        notes.append(ON_WHITE)
     return pixels, None, notes
 
 
@@ -423,7 +424,7 @@ def _over_white(gray: Array, alpha: Array) -> tuple[Array, int, list[str]]:
         return gray, white, []
     share = alpha.astype(np.float32) / 65535
     mixed = np.rint(np.minimum(gray, white) * share + white * (1 - share))
-    return mixed.astype(np.uint16), white, [_ON_WHITE]
+    return mixed.astype(np.uint16), white, [ON_WHITE]
 
 
 def _flatten(picture: ImageFile.ImageFile, mode: str) -> tuple[Array, bool]:

@@ -26,6 +26,7 @@ from explain_core.metrics.randomisation import (
     label_randomisation,
 )
 from explain_core.metrics.rcap import rcap
+from explain_core.metrics.region_share import region_share
 from explain_core.metrics.relative_drop import relative_drop
 from explain_core.metrics.repeatability import (
     Agreement,
@@ -75,6 +76,7 @@ __all__ = [
     "random_class",
     "rank_correlation",
     "rcap",
+    "region_share",
     "relative_drop",
     "reversed_map",
     "road",

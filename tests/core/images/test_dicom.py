@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from explain_core.errors import ImageError
-from explain_core.images.dicom import dicom_size, read_dicom
+from explain_core.images.dicom import dicom_size, read_dicom, read_film
 from tests.core.images.dicom_making import PATIENT, encode, film, lookup
 
 STORED = np.array([[0, 100, 200], [300, 400, 1023]], np.uint16)
@@ -190,9 +190,22 @@ def test_video_is_refused_by_name() -> None:
 
 
 def test_missing_decoder_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = SimpleNamespace(is_available=False)
+    missing = SimpleNamespace(available_plugins=("gdcm", "pyjpegls"))
     monkeypatch.setattr(pydicom.pixels, "get_decoder", lambda syntax: missing)
     with pytest.raises(
         ImageError, match=r"stored as JPEG-LS .*pip install pylibjpeg pylibjpeg-libjpeg"
     ):
         read_dicom(compressed(pydicom.uid.JPEGLSLossless))
+
+
+def test_decoders_that_damaged_streams_bring_down_are_never_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = Path(pydicom.data.get_testdata_file("MR_small_jpeg_ls_lossless.dcm", download=False))
+    stored = pydicom.dcmread(path).pixel_array
+    decoder = pydicom.pixels.get_decoder(pydicom.uid.JPEGLSLossless)
+    asked = []
+    others = dict.fromkeys(("gdcm", "pyjpegls"), lambda *_: asked.append("one of them"))
+    monkeypatch.setattr(decoder, "_available", others | decoder._available | others)
+    np.testing.assert_array_equal(read_film(path).codes.astype(int) - (1 << 15), stored)
+    assert asked == []

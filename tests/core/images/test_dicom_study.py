@@ -29,7 +29,7 @@ def packed(*contents: bytes) -> bytes:
 
 
 def values(content: bytes) -> list[int]:
-    return [int(entry.read().image.pixels[0, 0]) for entry in read_study(content).films]
+    return [int(entry.read().image.pixels[0, 0]) for entry in read_study([content]).films]
 
 
 def test_films_come_by_date_then_series_then_number() -> None:
@@ -47,7 +47,7 @@ def test_films_come_by_date_then_series_then_number() -> None:
 def test_headers_tell_the_films_apart() -> None:
     frames = encode(film(np.stack([np.full((3, 4), v, np.uint16) for v in (7, 8)]), bits=12))
     study = read_study(
-        packed(frames, one(1, ViewPosition="PA", Laterality="L", StudyDate="20200101"))
+        [packed(frames, one(1, ViewPosition="PA", Laterality="L", StudyDate="20200101"))]
     )
     first, second = study.films
     assert (first.num_frames, first.size, first.view, first.laterality) == (2, (3, 4), "", "")
@@ -59,13 +59,13 @@ def test_pictures_stand_behind_films() -> None:
     picture = encode_picture(np.full((3, 4), 9, np.uint8), "PNG")
     content = packed(picture, one(1))
     assert values(content) == [1, 9]
-    assert read_study(content).films[1].read().windows[0].width == 255
+    assert read_study([content]).films[1].read().windows[0].width == 255
 
 
 def test_what_is_no_film_is_refused_without_its_name() -> None:
     report = film(np.zeros((3, 4), np.uint16))
     del report.Rows, report.PixelData
-    study = read_study(packed(one(1), b"hello", encode(report)))
+    study = read_study([packed(one(1), b"hello", encode(report))])
     assert len(study.films) == 1
     assert [len(study.refused), any("without a picture" in r for r in study.refused)] == [2, True]
     assert PATIENT not in " ".join(study.refused)
@@ -74,20 +74,28 @@ def test_what_is_no_film_is_refused_without_its_name() -> None:
 def test_a_table_of_contents_is_left_out_silently() -> None:
     listing = film(np.zeros((3, 4), np.uint16))
     listing.SOPClassUID = "1.2.840.10008.1.3.10"
-    study = read_study(packed(encode(listing), one(1)))
+    study = read_study([packed(encode(listing), one(1))])
     assert (len(study.films), study.refused) == (1, ())
 
 
 def test_an_archive_without_films_says_why() -> None:
     with pytest.raises(ImageError, match="no film that can be read: the file is not a picture"):
-        read_study(packed(b"hello", b"hello"))
+        read_study([packed(b"hello", b"hello")])
+
+
+def test_loose_films_and_archives_make_one_study() -> None:
+    later, earlier = {"StudyDate": "20210101"}, {"StudyDate": "20200101"}
+    broken = packed(one(9))[:-30]
+    study = read_study([one(3, **later), packed(one(2, **earlier)), b"hello", broken])
+    assert [int(each.read().image.pixels[0, 0]) for each in study.films] == [2, 3]
+    assert len(study.refused) == 2
 
 
 def test_too_many_films_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicom_study, "MAX_FILMS", 2)
-    assert len(read_study(packed(one(1), one(2))).films) == 2
+    assert len(read_study([packed(one(1), one(2))]).films) == 2
     with pytest.raises(ImageError, match="more than 2 films"):
-        read_study(packed(one(1), one(2), one(3)))
+        read_study([packed(one(1), one(2), one(3))])
     monkeypatch.setattr(dicom_study, "MAX_STUDY_BYTES", 100)
-    with pytest.raises(ImageError, match="pack fewer"):
-        read_study(packed(one(1)))
+    with pytest.raises(ImageError, match="choose fewer"):
+        read_study([packed(one(1))])
