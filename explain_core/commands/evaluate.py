@@ -22,7 +22,7 @@ from explain_core.evaluation.plan import (
     usable_methods,
     usable_metrics,
 )
-from explain_core.evaluation.presets import DEFAULT_NUM, PRESETS, preset_named, run_preset
+from explain_core.evaluation.presets import PRESETS, preset_named, run_preset
 from explain_core.evaluation.protocol_plans import protocol_plan
 from explain_core.evaluation.results import Results
 from explain_core.evaluation.runner import Engine, EvaluationProgress, evaluate
@@ -220,7 +220,7 @@ def _run_preset(given: argparse.Namespace) -> None:
                 given.out,
                 report,
                 run_plan=run,
-                num=DEFAULT_NUM if given.limit is None else given.limit,
+                num=given.limit,
                 seed=given.seed,
                 tell=tell,
             )

@@ -1,4 +1,4 @@
-"""Write the networks for phantom films: weights, the bank of healthy films, card and README."""
+"""Write the networks for phantom films: weights, the bank of references, card and README."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 
@@ -42,19 +43,22 @@ from explain_core.models.films_net import (
 from explain_core.models.fingerprint import fingerprint
 from explain_core.references.bank_files import LOCK
 from explain_core.references.bank_writer import Row, open_writer
-from explain_core.types import picture_id
+from explain_core.types import Image, picture_id
 
 ASSETS = Path("assets/films")
 BANKS_FOLDER = "banks"
 CARD_FILE = "card.json"
 README_FILE = "README.md"
+HEALTHY = "healthy"
 NUM_HEALTHY = 150
+NUM_WITH_FINDING = 60
 NUM_FILMS = {"films": 3000, "films-confounded": 1500}
 NUM_EPOCHS = {"films": 15, "films-confounded": 30}
 BANKS = {"films": "phantom-films", "films-confounded": "phantom-films-confounded"}
 """The bank of each network: operators may want a bank "films" of their own."""
 
 _BANK_SIZE_PX = (256, 256)
+_MAX_OF_A_KIND = 100_000  # the seeds of each kind of film in a bank begin so far apart
 _THUMBNAIL_PX = 96
 
 
@@ -65,6 +69,7 @@ def train(
     num_epochs: int | None = None,
     seed: int = 0,
     num_healthy: int = NUM_HEALTHY,
+    num_with_finding: int = NUM_WITH_FINDING,
 ) -> dict[str, Any]:
     """Train a network and write its weights, its bank, its card and the README into `out`.
 
@@ -74,7 +79,8 @@ def train(
         num_films: drawn to train on; None takes `NUM_FILMS`.
         num_epochs: passes over them; None takes `NUM_EPOCHS`.
         seed: settles every film, the initial weights and the order.
-        num_healthy: films in the bank.
+        num_healthy: healthy films in the bank.
+        num_with_finding: films in the bank with each finding.
 
     Returns:
         The network's entry in `card.json`.
@@ -87,11 +93,11 @@ def train(
     for number, what in ((num_films, "--films"), (num_epochs, "--epochs")):
         if number < 1:
             raise InputError(f"{what} must be at least 1 (got {number})")
-    _check_bank(num_healthy)
+    _check_bank(num_healthy, num_with_finding)
     confounding = "none" if name == "films" else "markers"
     drawn = draw_films(first_seed(seed, "train"), num_films, confounding, has_places=True)
     network = train_network(drawn, num_epochs, seed)
-    return write(name, network, out, num_films, num_epochs, seed, num_healthy)
+    return write(name, network, out, num_films, num_epochs, seed, num_healthy, num_with_finding)
 
 
 def write(
@@ -102,6 +108,7 @@ def write(
     num_epochs: int,
     seed: int,
     num_healthy: int,
+    num_with_finding: int,
     num_test: int = NUM_TEST,
 ) -> dict[str, Any]:
     """Write a trained network with all that goes with it; measure it on fresh films.
@@ -135,39 +142,45 @@ def write(
     if name != "films":
         entry["without_markers"] = measure(network, draw_films(first_test, num_test), points)
     _write_card(name, entry, out)
-    return make_bank(name, out, seed, num_healthy)
+    return make_bank(name, out, seed, num_healthy, num_with_finding)
 
 
 def make_bank(
-    name: str, out: Path = ASSETS, seed: int = 0, num_healthy: int = NUM_HEALTHY
+    name: str,
+    out: Path = ASSETS,
+    seed: int = 0,
+    num_healthy: int = NUM_HEALTHY,
+    num_with_finding: int = NUM_WITH_FINDING,
 ) -> dict[str, Any]:
-    """Make a network's bank of healthy films with the weights in `out`; bring the card up to date.
+    """Make a network's bank of references with the weights in `out`; bring the card up to date.
+
+    It holds healthy films, and behind them those with exactly one finding, in the order of the
+    network's classes.
 
     Returns:
         The network's entry in `card.json`.
 
     Raises:
-        InputError: `num_healthy` is out of range.
+        InputError: a number of films is out of range.
         ModelError: weights or card are missing or damaged.
     """
-    _check_bank(num_healthy)
+    _check_bank(num_healthy, num_with_finding)
     folder = out / BANKS_FOLDER / BANKS[name]
     model = load_films(name, device=torch.device("cpu"), folder=out)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    first = first_seed(seed, "bank")
+    kinds = dict.fromkeys((HEALTHY, *FILMS_CLASSES), num_with_finding) | {HEALTHY: num_healthy}
+    rows, features = [], []
+    for kind, num in kinds.items():
+        for index in range(num):
+            image = draw_reference(name, kind, index, seed)
+            feature = model.pooled(model.preprocess(image), FILMS_LAYER, "mean")
+            path = f"{kind}/{index:03}"
+            rows.append(Row(path, kind, picture_id(image), thumbnail(image, _THUMBNAIL_PX)))
+            features.append(feature.float().cpu().numpy())
     try:
         with open_writer(partial, model, layer=FILMS_LAYER, pooling="mean") as writer:
-            for index in range(num_healthy):
-                image = picture(draw_pixels(first + index, (), _BANK_SIZE_PX))
-                feature = model.pooled(model.preprocess(image), FILMS_LAYER, "mean")
-                row = Row(
-                    f"healthy/{index:03}",
-                    "healthy",
-                    picture_id(image),
-                    thumbnail(image, _THUMBNAIL_PX),
-                )
-                writer.append([row], feature.float().cpu().numpy())
+            writer.append(rows, np.concatenate(features))
         (partial / LOCK).unlink()
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -176,18 +189,44 @@ def make_bank(
     entry: dict[str, Any] = json.loads((out / CARD_FILE).read_text(encoding="utf-8"))[name]
     entry |= {
         "bank_seed": seed,
-        "bank_num": num_healthy,
+        "bank_num_healthy": num_healthy,
+        "bank_num_with_finding": num_with_finding,
         "bank_bytes": sum(path.stat().st_size for path in folder.iterdir()),
     }
     _write_card(name, entry, out)
     return entry
 
 
-def _check_bank(num_healthy: int) -> None:
-    if num_healthy < 1:
-        raise InputError(
-            f"num_healthy must be at least 1 (got {num_healthy}); change --num-healthy"
+def draw_reference(name: str, kind: str, index: int, seed: int) -> Image:
+    """Draw one film of a bank anew, pixel by pixel the one that went into it.
+
+    Args:
+        name: of the network. Its confounding markers go with the findings; healthy films have none.
+        kind: "healthy" or a finding.
+        index: among the films of its kind, from 0.
+        seed: of the bank.
+    """
+    place = (HEALTHY, *FILMS_CLASSES).index(kind)
+    findings = () if kind == HEALTHY else (kind,)
+    return picture(
+        draw_pixels(
+            first_seed(seed, "bank") + place * _MAX_OF_A_KIND + index,
+            findings,
+            _BANK_SIZE_PX,
+            findings if name == "films-confounded" else (),
         )
+    )
+
+
+def _check_bank(num_healthy: int, num_with_finding: int) -> None:
+    for number, least, what in (
+        (num_healthy, 1, "--num-healthy"),
+        (num_with_finding, 0, "--num-with-finding"),
+    ):
+        if not least <= number <= _MAX_OF_A_KIND:
+            raise InputError(
+                f"{what} must lie between {least} and {_MAX_OF_A_KIND} (got {number}); change it"
+            )
 
 
 def _write_weights(network: FilmsNet, path: Path) -> None:
@@ -278,10 +317,12 @@ On {entry["num_test"]:,} films, none of which was trained on:
 
 
 def _readme_of_bank(name: str, entry: dict[str, Any]) -> str:
-    if "bank_num" not in entry:
+    if "bank_seed" not in entry:
         return ""
+    marked = "" if name == "films" else ", and its marker"
     return f"""- **`{BANKS_FOLDER}/{BANKS[name]}/`**: {entry["bank_bytes"]:,} bytes, the features of
-  {entry["bank_num"]} healthy films of {_BANK_SIZE_PX[0]} x {_BANK_SIZE_PX[1]} px, drawn with seed
+  {entry["bank_num_healthy"]} healthy films and of {entry["bank_num_with_finding"]} with each
+  finding alone{marked}, of {_BANK_SIZE_PX[0]} x {_BANK_SIZE_PX[1]} px, drawn with seed
   {entry["bank_seed"]}: activations of `{entry["layer"]}`, averaged over their places.
 """
 

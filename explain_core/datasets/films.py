@@ -20,9 +20,11 @@ from explain_core.datasets.dataset import Dataset, Example
 from explain_core.datasets.film_drawing import Film, draw_film, draw_pixels, picture
 from explain_core.datasets.film_making import (
     ASSETS,
+    HEALTHY,
     NUM_EPOCHS,
     NUM_FILMS,
     NUM_HEALTHY,
+    NUM_WITH_FINDING,
     make_bank,
     train,
 )
@@ -33,7 +35,6 @@ from explain_core.truth import Truth
 from explain_core.types import Image
 
 SIZE_PX = (512, 512)
-HEALTHY = "healthy"
 LICENCE = "drawn by WhyNot, under its own licence; phantoms, not patients"
 
 _MORE = 0.25  # how often a film shows each further finding
@@ -116,6 +117,7 @@ def films(
     size: tuple[int, int] = SIZE_PX,
     seed: int = 0,
     is_confounded: bool = False,
+    has_one_finding: bool = False,
 ) -> Dataset:
     """Return phantom films with findings: each finding in turn, further ones by chance.
 
@@ -127,6 +129,7 @@ def films(
         seed: settles every film, 0 to 9,999; the same film at any size.
         is_confounded: burns a marker into a corner for each finding. Only for the network
             "films-confounded" is the marker the evidence.
+        has_one_finding: leaves further findings out; the films are otherwise the same.
 
     Raises:
         InputError: a number out of range.
@@ -140,7 +143,7 @@ def films(
         findings = tuple(
             name
             for name, chance in zip(FILMS_CLASSES, more.tolist(), strict=True)
-            if name == label or chance < _MORE
+            if name == label or (chance < _MORE and not has_one_finding)
         )
         case = Case(film_seed, findings, size, is_confounded)
         return Example(
@@ -152,8 +155,12 @@ def films(
         )
 
     return Dataset(
-        name="films-confounded" if is_confounded else "films",
-        title="Phantom films with markers" if is_confounded else "Phantom films",
+        name="films"
+        + ("-one-finding" if has_one_finding else "")
+        + ("-confounded" if is_confounded else ""),
+        title="Phantom films"
+        + (" with one finding each" if has_one_finding else "")
+        + (" with markers" if is_confounded else ""),
         classes=FILMS_CLASSES,
         examples=_Films(num, make),
         truths=frozenset({"mask", "boxes"}),
@@ -201,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
         help="draw films and train on them; write weights, bank, card and README (some minutes)",
     )
     bank_command = commands.add_parser(
-        "bank", help="make the bank of healthy films anew with the weights that are there"
+        "bank", help="make the bank of references anew with the weights that are there"
     )
     for command in (train_command, bank_command):
         command.add_argument(
@@ -220,7 +227,14 @@ def _parser() -> argparse.ArgumentParser:
             type=int,
             metavar="N",
             default=NUM_HEALTHY,
-            help="films in the bank (default: %(default)s)",
+            help="healthy films in the bank (default: %(default)s)",
+        )
+        command.add_argument(
+            "--num-with-finding",
+            type=int,
+            metavar="N",
+            default=NUM_WITH_FINDING,
+            help="films in the bank with each finding (default: %(default)s)",
         )
     train_command.add_argument(
         "--films",
@@ -247,12 +261,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = "films-confounded" if given.confounded else "films"
     try:
         if given.command == "train":
-            entry = train(name, given.out, given.films, given.epochs, given.seed, given.num_healthy)
+            entry = train(
+                name,
+                given.out,
+                given.films,
+                given.epochs,
+                given.seed,
+                given.num_healthy,
+                given.num_with_finding,
+            )
             for label, found in entry["labels"].items():
                 print(f"{label}: {found['accuracy']:.2%} right, AUROC {found['auroc']:.4f}")
         else:
-            entry = make_bank(name, given.out, given.seed, given.num_healthy)
-            print(f"{entry['bank_num']} references; {given.out}")
+            entry = make_bank(
+                name, given.out, given.seed, given.num_healthy, given.num_with_finding
+            )
+            print(
+                f"{entry['bank_num_healthy']} healthy references, "
+                f"{entry['bank_num_with_finding']} with each finding; {given.out}"
+            )
     except ExplainError as error:
         print(error, file=sys.stderr)
         return 1

@@ -19,6 +19,7 @@ from explain_core.metrics.metric import Metric
 from explain_core.metrics.table import METRICS
 from explain_core.models.model import Model
 from explain_core.parameters import fill_in
+from explain_core.references.alignment import class_map
 from explain_core.references.banks import banks_of
 from explain_core.references.banks import reference_set as known_set
 from explain_core.types import ParameterValue
@@ -175,8 +176,8 @@ def make_plan(
 
     Args:
         reference_set: key of a set in a bank, for DiffCAM. None takes the classes in the model's
-            own bank; where a bank of the model holds one class only that is none of the model's,
-            such as healthy films, that one.
+            own bank; where no bank is of the model's classes alone, the one class that is none
+            of the model's in a bank, such as healthy films.
         against: None takes "nearest" where the data set knows any truth, else "similar".
 
     Raises:
@@ -292,8 +293,9 @@ def _other_bank(model: Model, layer: str) -> str:
     if _has_own_bank(model, layer):
         return ""
     for bank in banks_of(model):
-        if bank.layer == layer and len(bank.classes) == 1:
-            return f"{bank.name}/{bank.classes[0]}"
+        others = [name for name in bank.classes if class_map([name], model.classes) is None]
+        if bank.layer == layer and len(others) == 1:
+            return f"{bank.name}/{others[0]}"
     return ""
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from explain_core.datasets.dataset import Dataset
 from explain_core.errors import InputError
+from explain_core.evaluation.localisation_report import localisation_report
 from explain_core.evaluation.plan import (
     CONTROLS,
     Plan,
@@ -21,6 +22,7 @@ from explain_core.evaluation.plan import (
 from explain_core.evaluation.results import Results
 from explain_core.evaluation.sanity import (
     NUM_PICTURES,
+    Sanity,
     check_sanity,
     sanity_from_json,
     sanity_to_json,
@@ -31,7 +33,6 @@ from explain_core.models.loading import load_model
 from explain_core.models.model import Model
 from explain_core.references.bank_files import replace_file
 
-DEFAULT_NUM = 60
 _SANITY = "sanity.json"
 
 
@@ -48,6 +49,8 @@ class Preset:
         report: from the parts to Markdown.
         written_to: the report's file, from the repository's root.
         methods: names; empty takes every one that a set's model allows.
+        num: pictures of each set, where nobody says how many.
+        has_sanity: whether the report needs to know if maps change with the weights.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Preset:
     report: Callable[[Sequence[Part]], str]
     written_to: str
     methods: tuple[str, ...] = ()
+    num: int = 60
+    has_sanity: bool = True
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -78,6 +83,21 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 report=truth_report,
                 written_to="docs/truth-bench.md",
             ),
+            Preset(
+                name="films-localisation",
+                title="Where the maps of DiffCAM's table on films point",
+                sets=("films-one-finding", "films"),
+                settings=(),
+                metrics=(variant("auprc"),),
+                report=localisation_report,
+                written_to="docs/localisation-films.md",
+                methods=(
+                    *("diffcam", "grad-cam", "score-cam", "layer-cam", "xgrad-cam"),
+                    *("integrated-gradients", "guided-backprop"),
+                ),
+                num=120,
+                has_sanity=False,
+            ),
         )
     }
 )
@@ -94,7 +114,7 @@ def run_preset(
     report: Path,
     *,
     run_plan: RunPlan,
-    num: int = DEFAULT_NUM,
+    num: int | None = None,
     seed: int = 0,
     num_checked: int = NUM_PICTURES,
     tell: Tell = lambda name, share: None,
@@ -107,7 +127,7 @@ def run_preset(
         out: holds a folder per set.
         report: the Markdown file.
         run_plan: evaluates one plan.
-        num: pictures of each set.
+        num: pictures of each set; None takes as many as the preset names.
         seed: of pictures, noise and bootstrap.
         num_checked: pictures of each set on which sanity is checked.
         tell: called while it is.
@@ -122,7 +142,7 @@ def run_preset(
         )
     parts = []
     for name in preset.sets:
-        source = generated_source(name, num, seed)
+        source = generated_source(name, preset.num if num is None else num, seed)
         dataset = open_dataset(source)
         model = load_model(SOURCES[name].model)
         plan = preset_plan(preset, model, dataset, seed=seed)
@@ -131,14 +151,16 @@ def run_preset(
         def show(share: float, name: str = name) -> None:
             tell(name, share)
 
-        seeing = _without_controls(plan)
-        file = out / name / _SANITY
-        known = file.read_text(encoding="utf-8") if file.exists() else ""
-        sane = sanity_from_json(known, seeing)
-        if sane is None:
-            sane = check_sanity(seeing, model, dataset, num_pictures=num_checked, progress=show)
-            replace_file(file, sanity_to_json(sane, seeing).encode())
-        parts.append(Part(name, SOURCES[name], results, tuple(sane)))
+        sane: list[Sanity] | None = None
+        if preset.has_sanity:
+            seeing = _without_controls(plan)
+            file = out / name / _SANITY
+            known = file.read_text(encoding="utf-8") if file.exists() else ""
+            sane = sanity_from_json(known, seeing)
+            if sane is None:
+                sane = check_sanity(seeing, model, dataset, num_pictures=num_checked, progress=show)
+                replace_file(file, sanity_to_json(sane, seeing).encode())
+        parts.append(Part(name, SOURCES[name], results, tuple(sane or ())))
     try:
         replace_file(report, preset.report(parts).encode())
     except OSError as error:

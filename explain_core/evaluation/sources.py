@@ -46,8 +46,10 @@ def _birds(num: int, seed: int, *, is_confounded: bool = False) -> Dataset:
     return birds(-(-num // len(SPECIES)), seed=seed, is_confounded=is_confounded)
 
 
-def _films(num: int, seed: int, *, is_confounded: bool = False) -> Dataset:
-    return films(num, seed=seed, is_confounded=is_confounded)
+def _films(
+    num: int, seed: int, *, is_confounded: bool = False, has_one_finding: bool = False
+) -> Dataset:
+    return films(num, seed=seed, is_confounded=is_confounded, has_one_finding=has_one_finding)
 
 
 _GENERATED: Mapping[str, tuple[Source, Callable[[int, int], Dataset]]] = MappingProxyType(
@@ -93,6 +95,16 @@ _GENERATED: Mapping[str, tuple[Source, Callable[[int, int], Dataset]]] = Mapping
                     "films",
                 ),
                 _films,
+            ),
+            (
+                Source(
+                    "films-one-finding",
+                    "Phantom films with one finding each",
+                    False,
+                    "chest-like phantoms with one finding each; what it changes is the evidence",
+                    "films",
+                ),
+                partial(_films, has_one_finding=True),
             ),
             (
                 Source(

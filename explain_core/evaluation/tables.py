@@ -123,6 +123,11 @@ def verdict(differences: Sequence[Interval], is_higher_better: bool) -> Verdict:
     return "better" if all(better) else "not told apart"
 
 
+def verdict_sign(said: Verdict) -> str:
+    """Return what stands behind a mean for a verdict, see `LEGEND`."""
+    return _VERDICT_SIGNS[said]
+
+
 def interval_text(interval: Interval, is_signed: bool = False) -> str:
     """Return `0.412 [0.391, 0.434]`; an en dash where nothing is defined."""
     if math.isnan(interval.mean):
@@ -142,7 +147,7 @@ def markdown_table(summary: Summary) -> str:
         [
             _method_text(summary, method),
             *(
-                interval_text(mean) + _VERDICT_SIGNS[said]
+                interval_text(mean) + verdict_sign(said)
                 for mean, said in zip(
                     summary.means[method], summary.over_controls[method], strict=True
                 )

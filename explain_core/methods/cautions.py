@@ -10,6 +10,7 @@ import numpy as np
 from explain_core.methods.settings import LAM
 from explain_core.methods.table import METHODS
 from explain_core.models.model import Model
+from explain_core.references.earlier import spread_of_earlier
 from explain_core.references.similar import weight_cosines
 from explain_core.types import (
     Array,
@@ -57,7 +58,7 @@ def question_cautions(model: Model, logits: Array, contrast: Contrast) -> tuple[
     probabilities = model.probabilities(logits)
     predicted = int(np.argmax(probabilities))
     if model.is_multi_label:
-        if probabilities[contrast.target] <= WEAK_PROBABILITY:
+        if not model.finds(probabilities)[contrast.target]:
             found.append(
                 Caution(
                     "target-not-predicted",
@@ -152,21 +153,39 @@ def basis_cautions(
                 f"tells nothing of it. Choose {other}.",
             ),
         )
-    if isinstance(basis, SpectralBasis) and basis.num_references <= basis.num_features:
-        share = _share_of_rest(basis, float(parameters["lam"]))
-        plural = "" if basis.num_references == 1 else "s"
-        if share > MOSTLY_REST:
-            return (
-                Caution(
-                    "few-references",
-                    f"{basis.num_references:,} reference picture{plural} for "
-                    f"{basis.num_features:,} features: {100 * share:.0f} % of DiffCAM's map lies "
-                    f"where {'it does' if basis.num_references == 1 else 'they do'} not tell "
-                    "what varies, and is the plain difference from their mean there. Read its "
-                    f"broad shape only; {_what_helps(basis)}.",
-                ),
-            )
+    if isinstance(basis, SpectralBasis):
+        return _spectral_cautions(basis, float(parameters["lam"]))
     return ()
+
+
+def _spectral_cautions(basis: SpectralBasis, lam: float) -> tuple[Caution, ...]:
+    found = []
+    spread = spread_of_earlier(basis.provenance.contrast.reference_set)
+    if spread is not None:
+        found.append(
+            Caution(
+                "earlier-film",
+                "DiffCAM: what sets this film apart from the earlier one. One film does not tell "
+                "what varies from film to film, so the difference is whitened by the variation "
+                f"among the {basis.num_references:,} pictures of “{spread}”: what differs among "
+                "them, too, counts for less. Another position or exposure can look like a change.",
+            )
+        )
+    share = _share_of_rest(basis, lam) if basis.num_references <= basis.num_features else 0.0
+    if share > MOSTLY_REST:
+        is_one = basis.num_references == 1
+        compared = "their mean" if spread is None else "the earlier film"
+        found.append(
+            Caution(
+                "few-references",
+                f"{basis.num_references:,} reference picture{'' if is_one else 's'} for "
+                f"{basis.num_features:,} features: {100 * share:.0f} % of DiffCAM's map lies "
+                f"where {'it does' if is_one else 'they do'} not tell what varies, and is the "
+                f"plain difference from {compared} there. Read its broad shape only; "
+                f"{_what_helps(basis)}.",
+            )
+        )
+    return tuple(found)
 
 
 def _what_helps(basis: SpectralBasis) -> str:

@@ -27,6 +27,9 @@ OutputKind = Literal["softmax", "sigmoid", "single-logit", "none"]
 OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 TWO_SIDES = ("negative", "positive")
 
+DEFAULT_THRESHOLD = 0.5
+"""The probability from which a label counts as found, where nobody published another."""
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -229,6 +232,29 @@ class Model:
             return cast(Array, (1 + np.tanh(logits / 2)) / 2)  # the sigmoid, without overflow
         shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return cast(Array, shifted / shifted.sum(axis=-1, keepdims=True))
+
+    @property
+    def thresholds(self) -> Array | None:
+        """Return (num_classes,), the probability from which each label counts as found.
+
+        The operating points, or `DEFAULT_THRESHOLD` where nobody published any. None where the
+        classes compete.
+        """
+        if not self.is_multi_label:
+            return None
+        if self.operating_points is not None:
+            return self.operating_points
+        return np.full(self.num_classes, DEFAULT_THRESHOLD)
+
+    def finds(self, probabilities: Array) -> Array:
+        """Return (num_classes,) bool: the labels at or above their threshold, or the one class.
+
+        Args:
+            probabilities: (num_classes,) of one picture.
+        """
+        if self.thresholds is not None:
+            return cast(Array, probabilities >= self.thresholds)
+        return cast(Array, np.arange(self.num_classes) == np.argmax(probabilities))
 
 
 def build_model(

@@ -18,6 +18,7 @@ from explain_core.datasets.film_making import (
     BANKS_FOLDER,
     CARD_FILE,
     README_FILE,
+    draw_reference,
     make_bank,
     write,
 )
@@ -40,6 +41,7 @@ from explain_core.models.fingerprint import fingerprint
 from explain_core.models.model import Model
 from explain_core.references.bank import open_bank
 from explain_core.references.bank_files import check_bank
+from explain_core.types import picture_id
 from tests.conftest import REPO
 
 ASSETS = REPO / "assets" / "films"
@@ -107,7 +109,31 @@ def test_files_are_small_and_sound(name: str, card: dict[str, Any]) -> None:
     assert card[name]["bank_bytes"] == sum(each.stat().st_size for each in folder.iterdir())
     assert card[name]["bank_bytes"] < 1_000_000
     assert check_bank(folder) == []
-    assert open_bank(folder).classes == ("healthy",)
+    bank = open_bank(folder)
+    assert bank.classes == ("healthy", *FILMS_CLASSES)
+    assert bank.counts().tolist() == [150, 60, 60, 60, 60]
+    assert bank.labels[:150].tolist() == [0] * 150
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "index"), [("films", "healthy", 149), ("films-confounded", "nodule", 3)]
+)
+def test_a_film_of_the_bank_can_be_drawn_anew(name: str, kind: str, index: int) -> None:
+    bank = open_bank(ASSETS / BANKS_FOLDER / BANKS[name])
+    row = int(bank.rows_of([picture_id(draw_reference(name, kind, index, seed=0))])[0])
+    assert bank.path_of(int(bank.ids[row])) == f"{kind}/{index:03}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_films_of_the_bank_are_found_to_show_what_they_are_named_for(
+    name: str, models: dict[str, Model]
+) -> None:
+    model, bank = models[name], open_bank(ASSETS / BANKS_FOLDER / BANKS[name])
+    head = model.network.classifier
+    logits = head(torch.from_numpy(np.array(bank.features, np.float32))).detach().numpy()
+    found = model.probabilities(logits) >= points_of(model)
+    there = bank.labels[:, None] == 1 + np.arange(len(FILMS_CLASSES))
+    assert (found == there).mean() > 0.95
 
 
 def test_card_and_readme_state_the_figures(card: dict[str, Any]) -> None:
@@ -141,7 +167,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = train_network(drawn, 1, 3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("explain_core.datasets.film_making.NUM_VALIDATION", 8)
-        write("films-confounded", network, out, 8, 1, 3, num_healthy=2, num_test=8)
+        write("films-confounded", network, out, 8, 1, 3, 2, num_with_finding=1, num_test=8)
     return out
 
 
@@ -157,7 +183,7 @@ def test_bank_made_anew_is_the_same(made: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(made, tmp_path / "out"))
     folder = out / BANKS_FOLDER / BANKS["films-confounded"]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    make_bank("films-confounded", out, seed=3, num_healthy=2)
+    make_bank("films-confounded", out, seed=3, num_healthy=2, num_with_finding=1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -280,7 +306,8 @@ def test_damaged_card_says_how_to_make_it(text: str, made: Path, tmp_path: Path)
     [
         (["train", "--epochs", "0"], "--epochs must be at least 1"),
         (["train", "--films", "0"], "--films must be at least 1"),
-        (["bank", "--num-healthy", "0"], "num_healthy must be at least 1"),
+        (["bank", "--num-healthy", "0"], "--num-healthy must lie between 1 and 100000"),
+        (["bank", "--num-with-finding", "-1"], "--num-with-finding must lie between 0 and 100000"),
     ],
 )
 def test_command_reports_an_error_without_a_traceback(
@@ -292,5 +319,5 @@ def test_command_reports_an_error_without_a_traceback(
 
 
 def test_unknown_bank_size_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="num_healthy must be at least 1"):
+    with pytest.raises(InputError, match="--num-healthy must lie between 1"):
         make_bank("films", tmp_path, num_healthy=0)

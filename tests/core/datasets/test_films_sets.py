@@ -26,6 +26,16 @@ def test_findings_come_in_turn_and_further_ones_by_chance(dataset: Dataset) -> N
     assert {len(each.labels) for each in films(100).examples} >= {1, 2, 3}
 
 
+def test_films_with_one_finding_are_the_same_without_further_ones(dataset: Dataset) -> None:
+    alone = films(12, size=SIZE, seed=2, has_one_finding=True)
+    assert [each.labels for each in alone.examples] == [(each.label,) for each in dataset.examples]
+    assert [each.id for each in alone.examples] == [each.id for each in dataset.examples]
+    single = [place for place, each in enumerate(dataset.examples) if len(each.labels) == 1]
+    for place in single[:2]:
+        one, other = (each.examples[place].read() for each in (alone, dataset))
+        assert one.digest == other.digest
+
+
 def test_ids_are_unique_and_stable(dataset: Dataset) -> None:
     ids = [each.id for each in dataset.examples]
     assert len(set(ids)) == 12

@@ -1,11 +1,8 @@
-"""Evaluations by Ray's workers against those made here."""
+"""What Ray's workers do for an evaluation; `commands/test_ray.py` runs them."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +12,12 @@ import explain_core as xc
 from explain_core.errors import InputError
 from explain_core.evaluation import ray_engine
 from explain_core.evaluation.plan import Plan, make_plan
-from explain_core.evaluation.results import Results, read_results
+from explain_core.evaluation.results import Results
 from explain_core.evaluation.rows import row_of
 from explain_core.evaluation.runner import evaluate
 from explain_core.evaluation.sources import open_dataset
 from tests.core.evaluation.making import tiny_dataset, tiny_model
 from tests.oracles.folders import NO_PICTURE, encoded, fill
-
-REPO = Path(__file__).resolve().parents[3]
-PATIENCE_S = 400
-ARGUMENTS = ("--methods", "grad-cam", "random", "--metrics", "rcap")
-
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'ray[data]'"
-)
 
 
 @pytest.fixture(scope="module")
@@ -52,37 +41,6 @@ def local(
     plan: Plan, model: xc.Model, images: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Results:
     return evaluate(plan, model, open_dataset(f"images:{images}"), tmp_path_factory.mktemp("here"))
-
-
-@needs_ray
-def test_two_workers_give_the_same_numbers(local: Results, images: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    script = (
-        "import os, sys\n"
-        "os.cpu_count = lambda: 2\n"
-        "from explain_core.__main__ import main\n"
-        "sys.exit(main(sys.argv[1:]))"
-    )
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", script, "evaluate", "--engine", "ray", "--model", "digits"),
-            *("--data", f"images:{images}", *ARGUMENTS, "--out", str(out)),
-        ],
-        cwd=REPO,
-        env=environment | {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0, done.stderr
-    found = read_results(out)
-    assert found.is_complete
-    assert found.plan == local.plan
-    assert [row.id for row in found.rows] == [row.id for row in local.rows]
-    assert [row.failure for row in found.rows] == [row.failure for row in local.rows]
-    assert sum(bool(row.failure) for row in found.rows) == 1
-    np.testing.assert_allclose(found.values, local.values, rtol=1e-6)
 
 
 def test_what_a_worker_sends_back_is_what_was_scored(

@@ -65,17 +65,28 @@ def test_other_reference_pictures_than_the_plans_are_refused(model, dataset) -> 
         Shared(replace(plan, reference_digest="0" * 64))
 
 
-def test_a_bank_of_one_class_that_is_none_of_the_models_is_taken(
+def test_the_one_class_of_a_bank_that_is_none_of_the_models_is_taken(
     model, dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (digits,) = (bank for bank in plan_module.banks_of(model) if bank.name == "digits")
-    alone = replace(digits, name="digits", classes=("8",), is_aligned=False)
-    monkeypatch.setattr(plan_module, "banks_of", lambda _model: (alone,))
+    mixed = replace(digits, name="films", classes=("3", "healthy", "8"), is_aligned=False)
+    healthy = xc.reference_set("digits/8")
+    monkeypatch.setattr(plan_module, "banks_of", lambda _model: (mixed,))
+    monkeypatch.setattr(plan_module, "known_set", {"films/healthy": healthy}.__getitem__)
     assert usable_methods(model)["diffcam"] is None
     plan = make_plan(model, dataset, ["diffcam"], ["rcap"])
-    assert plan.reference_set == "digits/8"
-    assert plan.reference_digest == xc.reference_set("digits/8").digest
+    assert plan.reference_set == "films/healthy"
+    assert plan.reference_digest == healthy.digest
     assert make_plan(model, dataset, ["grad-cam"], ["rcap"]).reference_set == ""
+
+
+def test_of_two_classes_that_are_none_of_the_models_neither_is_taken(
+    model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (digits,) = (bank for bank in plan_module.banks_of(model) if bank.name == "digits")
+    mixed = replace(digits, classes=("healthy", "odd"), is_aligned=False)
+    monkeypatch.setattr(plan_module, "banks_of", lambda _model: (mixed,))
+    assert "has no bank of" in str(usable_methods(model)["diffcam"])
 
 
 def test_the_scatter_of_a_set_is_taken_apart_once_for_all_pictures(

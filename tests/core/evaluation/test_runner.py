@@ -191,7 +191,7 @@ from tests.core.evaluation.making import drawn_digits
 
 torch.set_num_threads(1)
 model = load_model("digits", device="cpu")
-dataset = drawn_digits(5)
+dataset = drawn_digits(3)
 plan = make_plan(model, dataset, ["grad-cam", "finer-grad-cam"], ["rcap", "relative-drop"])
 evaluate(plan, model, dataset, sys.argv[1])  # so that children inherit all that is loaded
 

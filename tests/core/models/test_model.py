@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -256,3 +257,20 @@ def test_a_network_in_double_precision_is_fed_doubles() -> None:
     assert model.preprocess(PHOTO).dtype == torch.float64
     single = xc.wrap_model(network(), preprocessing=PREPROCESSING).predict(PHOTO)
     np.testing.assert_allclose(model.predict(PHOTO), single, rtol=1e-4, atol=1e-6)
+
+
+def test_labels_are_found_from_their_operating_points_on():
+    points = np.array([0.2, 0.5, 0.9], np.float32)
+    model = xc.wrap_model(
+        network(3), preprocessing=PREPROCESSING, classes=["a", "b", "c"], output="sigmoid"
+    )
+    probabilities = np.array([0.2, 0.4, 0.95])
+    assert model.finds(probabilities).tolist() == [False, False, True]
+    published = replace(model, operating_points=points)
+    assert published.finds(probabilities.astype(np.float32)).tolist() == [True, False, True]
+
+
+def test_of_classes_that_compete_one_is_found():
+    model = xc.wrap_model(network(3), preprocessing=PREPROCESSING, classes=["a", "b", "c"])
+    assert model.thresholds is None
+    assert model.finds(np.array([0.3, 0.4, 0.3])).tolist() == [False, True, False]
