@@ -9,7 +9,6 @@ from explain_core import METHODS
 from explain_core.evaluation.intervals import Interval
 from explain_core.evaluation.plan import Variant
 from explain_core.metrics.table import METRICS
-from explain_core.metrics.verdicts import CONTROL_WORDS
 from explain_core.types import ParameterValue
 
 _SYMBOLS = {"gamma": "γ = ", "lam": "λ = ", "p": "p = ", "aggregation": ""}
@@ -23,7 +22,7 @@ def value_text(value: ParameterValue) -> str:
 
 def method_text(method: Variant) -> str:
     """Return a method with the values that were given: "Finer-Grad-CAM, γ = 1.2", "edges"."""
-    return _text(CONTROL_WORDS.get(method.name, METHODS[method.name].title), method)
+    return _text(METHODS[method.name].title, method)
 
 
 def metric_text(metric: Variant) -> str:

@@ -79,7 +79,7 @@ def _control(formula: Callable[[Array, Values], Array]) -> Callable[..., Basis]:
 CONTROLS = (
     Method(
         name="random",
-        title="Control: random",
+        title="random",
         evidence=DISPLAYED_PIXELS,
         needs_class=False,
         is_control=True,
@@ -91,7 +91,7 @@ CONTROLS = (
     ),
     Method(
         name="center-gaussian",
-        title="Control: centre",
+        title="centre",
         evidence=DISPLAYED_PIXELS,
         needs_class=False,
         is_control=True,
@@ -105,7 +105,7 @@ CONTROLS = (
     ),
     Method(
         name="edges",
-        title="Control: edges",
+        title="edges",
         evidence=DISPLAYED_PIXELS,
         needs_class=False,
         is_control=True,

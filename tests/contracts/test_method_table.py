@@ -8,6 +8,7 @@ import pytest
 
 import explain_core as xc
 from explain_core.methods.table import METHODS
+from explain_core.metrics.verdicts import CONTROL_WORDS
 from tests.contracts.asking import ALL, NUMBERS, PARAMETERS
 
 # ---- the table --------------------------------------------------------------------------------
@@ -32,6 +33,11 @@ def test_names_are_kebab_case(name):
 @pytest.mark.parametrize("text", ["title", "summary", "paper"])
 def test_method_says_what_it_is(name, text):
     assert getattr(METHODS[name], text).strip()
+
+
+def test_verdicts_call_the_controls_by_their_titles():
+    controls = {name: METHODS[name].title for name in ALL if METHODS[name].is_control}
+    assert controls == CONTROL_WORDS
 
 
 @pytest.mark.parametrize("name", ALL)

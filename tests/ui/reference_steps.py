@@ -13,7 +13,7 @@ import PIL.Image
 from streamlit.testing.v1 import AppTest
 
 import explain_core as xc
-from components import caching
+from components.caching import banks as banks_cache
 from explain_core.types import picture_id
 from tests.ui import steps
 
@@ -59,8 +59,8 @@ DIGITS, DRAWN = rows_of("digits"), rows_of("drawn-digits")
 
 def forget_banks() -> None:
     """Forget which banks there are; all sessions share that."""
-    caching._banks.clear()
-    caching._refused_banks.clear()
+    banks_cache._banks.clear()
+    banks_cache._refused_banks.clear()
 
 
 @dataclass

@@ -376,7 +376,7 @@ def test_a_second_model_without_classes_shares_what_needs_none(
     write_list(tmp_path, text + 'size = 64\nresize_px = 64\noutput = "none"\n', monkeypatch)
     at = steps.choose_methods(steps.open_app(), "grad-cam", "eigen-cam", "edges")
     second(at, "bare")
-    assert titles(at, "rows") == ["Eigen-CAM", "Control: edges"]
+    assert titles(at, "rows") == ["Eigen-CAM", "edges"]
     assert "bare has no classes" in steps.texts(at)
     assert "Grad-CAM: left out: it explains a class, and bare has none" in steps.texts(at)
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1.element_tree import Button
 
 import explain_core as xc
 from components import caching, linear_probe, state
+from components.caching import session
 from explain_core.references.banks import load_bank
 from tests.ui import steps
 from tests.ui.reference_steps import Counted
@@ -24,7 +25,7 @@ NAME = "digits + probe"
 def memory(monkeypatch: pytest.MonkeyPatch) -> caching.SessionMemory:
     """Give what the session remembers: from outside it, Streamlit tells nothing."""
     memory = caching.SessionMemory()
-    monkeypatch.setattr(caching, "session_memory", lambda: memory)
+    monkeypatch.setattr(session, "session_memory", lambda: memory)
     return memory
 
 

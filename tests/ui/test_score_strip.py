@@ -16,6 +16,7 @@ from torch import Tensor
 
 import explain_core as xc
 from components import caching
+from components.caching import pace, scores
 from components.score_strip import settings_text
 from components.wording import literal
 from explain_core.metrics.metric import Score
@@ -175,7 +176,7 @@ def test_an_undefined_score_says_why_and_a_control_is_named_one(
     steps.press(two, "Score these maps")
     assert "RCAP ↑ – :gray[no positive evidence]" in cards(two)["Grad-CAM"]
     assert "Beats the controls: –" in cards(two)["Grad-CAM"]
-    assert "a control itself" in cards(two)["Control: edges"]
+    assert "a control itself" in cards(two)["edges"]
 
 
 @pytest.mark.parametrize(("pass_s", "told"), [(0.01, ""), (0.1, ", about 3 s")])
@@ -188,11 +189,11 @@ def test_what_takes_long_says_so_before(
 
 def test_a_disturbed_measurement_is_outvoted(monkeypatch: pytest.MonkeyPatch) -> None:
     model = caching.model_named("digits")
-    caching._recent_passes.clear()
-    caching._first_passes().pop(model, None)
+    pace.recent_passes.clear()
+    pace.first_passes().pop(model, None)
     assert caching.pass_seconds(model) == 0
     clock = iter([0.0, 19.0, 0.0, 0.1])
-    monkeypatch.setattr(caching, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(scores, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     image = xc.read_image(SAMPLE)
     smap = xc.explain(model, image, method="edges")
     known = []
@@ -201,7 +202,7 @@ def test_a_disturbed_measurement_is_outvoted(monkeypatch: pytest.MonkeyPatch) ->
         known.append(caching.is_pace_known(model))
     assert known == [False, True]
     assert caching.pass_seconds(model) < 0.01
-    caching._recent_passes.clear()
+    pace.recent_passes.clear()
 
 
 def test_a_verdict_says_by_which_measures(two: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

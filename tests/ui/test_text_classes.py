@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from components import caching
+from components.caching import models as models_cache
 from components.text_classes import MAX_TEXTS
 from tests.oracles import tiny_clips
 from tests.ui import steps
@@ -102,13 +103,13 @@ def test_other_texts_begin_another_question(shown: AppTest) -> None:
 def test_known_texts_are_not_read_again(shown: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     at = type_texts(shown, "red epaulets", "bird")
     read: list[str] = []
-    text_vectors = caching.text_vectors
+    text_vectors = models_cache.text_vectors
 
     def noted(model: Any, texts: list[str]) -> Any:
         read.extend(texts)
         return text_vectors(model, texts)
 
-    monkeypatch.setattr(caching, "text_vectors", noted)
+    monkeypatch.setattr(models_cache, "text_vectors", noted)
     type_texts(at, "red epaulets", "bird", "a yellow beak")
     assert read == ["a yellow beak"]
 

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import explain_core as xc
 from components import caching, trust_steps
+from components.caching import pace
 from components.trust_charts import short_stage
 from components.trust_panel import _coarsely
 from explain_core import InputError
@@ -62,7 +63,7 @@ def weights_of(model: xc.Model) -> list[np.ndarray]:
 
 
 def test_opening_says_what_it_asks_and_costs_and_tests_nothing(at: AppTest) -> None:
-    caching._recent_passes.clear()
+    pace.recent_passes.clear()
     opened(at, "grad-cam")
     assert "Four questions to one map" in steps.texts(at)
     # 3 shared, 4 maps of 5 + 49 + 49 + 6, 9 as stages are found and randomised, 6 with noise

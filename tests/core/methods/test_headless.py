@@ -35,6 +35,7 @@ from tests.oracles.stretching import stretch
 
 EPSILONS = [1e-6, 1e-3, 1e2]
 GRID = (5, 7)  # patches of 4 x 4 in 20 x 28
+VIT_PX = 64
 POOLINGS = ["mean", "class-token", "both"]
 NEEDS_CLASS = [name for name, method in xc.METHODS.items() if method.needs_class]
 
@@ -256,7 +257,9 @@ def test_references_by_class_token_do_not_fit_a_layer_without_one(encoder, image
 def vit():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = torchvision.models.vit_b_16(weights=None)
+        network = torchvision.models.VisionTransformer(
+            image_size=VIT_PX, patch_size=16, num_layers=2, num_heads=2, hidden_dim=24, mlp_dim=48
+        )
         nn.init.normal_(network.heads.head.weight, std=0.02)  # zero until it is trained
     return network.eval()
 
@@ -270,24 +273,31 @@ def headless_vit(vit):
 
 @pytest.mark.parametrize("output", ["none", "softmax"])
 def test_torchvisions_transformer_is_compared_by_class_token(vit, headless_vit, output):
-    photo = picture(size=(224, 224))
+    photo = picture(size=(VIT_PX, VIT_PX))
     network = headless_vit if output == "none" else vit
-    model = xc.wrap_model(network, layer="encoder.ln", output=output)
+    model = xc.wrap_model(
+        network,
+        layer="encoder.ln",
+        output=output,
+        preprocessing=preprocessing(size=(VIT_PX, VIT_PX)),
+    )
     assert "encoder.ln" in [layer.name for layer in model.layers]
     with torch.no_grad():
         patches = vit._process_input(model.preprocess(photo))
         tokens = vit.encoder(torch.cat([vit.class_token, patches], dim=1))[0].double().numpy()
-    features = features_of(9, 768)
-    expected = diffcam(maps_of(tokens, 1, (14, 14)), features, 1e-3, tokens[0])
+    features = features_of(9, 24)
+    expected = diffcam(maps_of(tokens, 1, (4, 4)), features, 1e-3, tokens[0])
     references = reference_set(model, features, pooling="class-token")
     smap = xc.explain(model, photo, method="diffcam", references=references)
-    assert_same_map(smap.values, stretch(expected, (224, 224)))
+    assert_same_map(smap.values, stretch(expected, (VIT_PX, VIT_PX)))
 
 
 def test_torchvisions_headless_transformer_is_explained_after_its_last_norm(headless_vit):
-    model = xc.wrap_model(headless_vit, output="none")
+    model = xc.wrap_model(
+        headless_vit, output="none", preprocessing=preprocessing(size=(VIT_PX, VIT_PX))
+    )
     assert (model.layer, model.layer_named(None).pooling) == ("encoder", "class-token")
-    x = torch.zeros(1, 3, 224, 224)
+    x = torch.zeros(1, 3, VIT_PX, VIT_PX)
     with torch.no_grad():
         torch.testing.assert_close(model.pooled(x, "encoder"), headless_vit(x))
 

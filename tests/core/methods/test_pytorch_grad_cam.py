@@ -248,8 +248,8 @@ def test_eigen_cam_is_theirs_but_for_the_sign(bench, request, architecture, laye
 def test_ablation_cam_is_theirs_for_a_positive_logit(bench, request):
     model, network, image, x = bench("resnet18", request)
     target = int(np.argmax(model.predict(image)))
-    theirs = their_map(grad_cam.AblationCAM, network, x, "layer2", ClassifierOutputTarget(target))
-    ours = our_map(model, image, "ablation-cam", target=target, layer="layer2")
+    theirs = their_map(grad_cam.AblationCAM, network, x, "layer1", ClassifierOutputTarget(target))
+    ours = our_map(model, image, "ablation-cam", target=target, layer="layer1")
     # Both subtract logits in single precision, and what one channel changes is little.
     assert_same_map(ours, theirs, tolerance=1e-4)
 
@@ -258,8 +258,8 @@ def test_ablation_cam_has_the_other_sign_for_a_negative_logit(bench, request):
     """The Departure of `ablation_cam`: they divide by the logit, sign and all."""
     model, network, image, x = bench("resnet18", request)
     target = int(np.argmin(model.predict(image)))
-    theirs = their_map(grad_cam.AblationCAM, network, x, "layer2", ClassifierOutputTarget(target))
-    ours = our_map(model, image, "ablation-cam", target=target, layer="layer2")
+    theirs = their_map(grad_cam.AblationCAM, network, x, "layer1", ClassifierOutputTarget(target))
+    ours = our_map(model, image, "ablation-cam", target=target, layer="layer1")
     assert_same_map(ours, -theirs, tolerance=1e-4)
 
 

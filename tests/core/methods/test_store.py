@@ -27,6 +27,8 @@ from tests.oracles.nets import (
 
 CAMS = tuple(name for name, method in xc.METHODS.items() if method.evidence is CLASS_GRADIENTS)
 ALL = tuple(xc.METHODS)
+# Of what takes hundreds of passes as few as there may be: what is kept does not depend on it.
+FEW = {"num_updates": 2, "num_masks": 10, "num_steps": 3}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,11 @@ def image():
 
 def ask(store, model, image, methods=ALL, **changes):
     values = {"target": 0, "references": (1, 2), "reference_set": reference_set(model)} | changes
+    known = {each.name for name in methods for each in xc.METHODS[name].parameters}
+    values["parameters"] = {
+        **{name: value for name, value in FEW.items() if name in known},
+        **values.get("parameters", {}),
+    }
     return xc.prepare_many(model, image, methods, store=store, **values)
 
 
