@@ -18,6 +18,8 @@ run_page(
     st.navigation(
         [
             st.Page("pages/explain.py", title="Explain", icon=":material/contrast:", default=True),
+            st.Page("pages/xray.py", title="X-ray", icon=":material/radiology:"),
+            st.Page("pages/classroom.py", title="Classroom", icon=":material/school:"),
             st.Page("pages/references.py", title="References", icon=":material/photo_library:"),
             st.Page("pages/evaluate.py", title="Evaluate", icon=":material/leaderboard:"),
             st.Page("pages/models.py", title="Models", icon=":material/account_tree:"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from components import caching, state
@@ -11,24 +13,34 @@ from explain_core import Model, ModelError
 from explain_core.references.bank import Bank
 
 
-def model_picker() -> Model:
+def model_picker(
+    key: str = state.MODEL,
+    first: str = "digits",
+    is_offered: Callable[[str], bool] = lambda name: True,
+) -> Model:
     """Show the models and return the chosen one, loaded, with the texts that were typed for it.
+
+    Args:
+        key: of the widget; pages with a key of their own choose for themselves.
+        first: the model that is chosen at first.
+        is_offered: which names are among them.
 
     Raises:
         ModelError: it cannot be loaded, or is not among those on offer.
         InputError: a text that it cannot take.
     """
-    ready = {"digits": True}
+    ready = {first: True}
     with shown_errors():
-        ready = caching.model_names()
+        ready = {name: there for name, there in caching.model_names().items() if is_offered(name)}
     probed = {probe.encoder: name for name, probe in caching.probes().items()}
     names = [each for name in ready for each in (name, probed.get(name)) if each is not None]
     ready |= dict.fromkeys(probed.values(), True)
     name = st.selectbox(
         "Model",
         names,
+        index=names.index(first),
         format_func=lambda each: each if ready[each] else f"{each} ↓",
-        key=state.MODEL,
+        key=key,
         persist_state="session",
         help="Bundled, listed in models.toml, or from timm, open_clip or torchvision. ↓: downloads "
         "its weights first. Type to search.",

@@ -28,20 +28,20 @@ def run_page(page: StreamlitPage) -> None:
     """Run the page that the navigation chose, or the one that was asked for before it was there."""
     wanted = state.begin_navigation()
     if wanted is not None:
-        st.switch_page(wanted)
+        st.switch_page(wanted, query_params=st.query_params.to_dict())
     page.run()
 
 
 def page_head(title: str, lead: str = "") -> None:
     """Show a page's title, and one sentence on what it is for."""
-    _require_navigation()
+    require_navigation()
     st.html(_STYLE)
     st.title(title, anchor=False)
     if lead:
         st.markdown(f":gray[{lead}]")
 
 
-def _require_navigation() -> None:
+def require_navigation() -> None:
     """Go through the app first where a page was opened by its own address.
 
     Until `st.navigation` has run once on a server, Streamlit finds `pages/` by itself and runs the
@@ -50,4 +50,4 @@ def _require_navigation() -> None:
     if not state.has_navigation():
         name = urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]
         state.want_page(f"pages/{name}.py" if name else None)
-        st.switch_page(_APP)
+        st.switch_page(_APP, query_params=st.query_params.to_dict())

@@ -8,11 +8,11 @@ import streamlit as st
 
 from components.wording import percent
 from explain_core import Model
+from explain_core.models.model import DEFAULT_THRESHOLD
 from explain_core.types import Array
 
 _NUM_SHOWN = 5
 _NUM_LABELS_SHOWN = 20
-_IS_FOUND = 0.5
 _MAX_NAME = 28
 _ROW_PX = 24
 
@@ -27,7 +27,7 @@ def show_prediction(model: Model, logits: Array) -> None:
     top = np.argsort(-probabilities, kind="stable")[:num_shown]
     names = [_short(model.classes[index]) for index in top]
     if model.is_multi_label:
-        _say_what_is_found(names, probabilities[top])
+        _say_what_is_found(model, names, probabilities[top], model.finds(probabilities)[top])
     else:
         st.markdown(f"**The model says {names[0]}** — {percent(probabilities[top[0]])}")
     figure = go.Figure(
@@ -40,8 +40,18 @@ def show_prediction(model: Model, logits: Array) -> None:
             orientation="h",
             hovertemplate="%{customdata}: %{x:.2%}<extra></extra>",
             customdata=[model.classes[index] for index in top],
+            showlegend=False,
         )
     )
+    if model.thresholds is not None:
+        figure.add_scatter(
+            x=model.thresholds[top],
+            y=[f"{rank}" for rank in range(len(top))],
+            mode="markers",
+            marker={"symbol": "line-ns-open", "size": 14, "color": "#888", "line": {"width": 2}},
+            hovertemplate="counts as found from %{x:.1%}<extra></extra>",
+            showlegend=False,
+        )
     figure.update_layout(
         height=_ROW_PX * len(top),
         margin={"l": 0, "r": 56, "t": 0, "b": 0},
@@ -59,15 +69,22 @@ def show_prediction(model: Model, logits: Array) -> None:
     st.plotly_chart(figure, config={"displayModeBar": False}, key="prediction")
 
 
-def _say_what_is_found(names: list[str], probabilities: Array) -> None:
+def _say_what_is_found(
+    model: Model, names: list[str], probabilities: Array, is_found: Array
+) -> None:
     found = [
         f"{name} ({percent(probability)})"
-        for name, probability in zip(names, probabilities, strict=True)
-        if probability > _IS_FOUND
+        for name, probability, counts in zip(names, probabilities, is_found, strict=True)
+        if counts
     ]
     what = ", ".join(found) or "none of its labels"
     st.markdown(f"**The model finds {what}**")
-    st.caption("Each label has its own probability; above 50 % it counts as found.")
+    st.caption(
+        f"Each label has its own probability; above {percent(DEFAULT_THRESHOLD)} it counts as found."
+        if model.operating_points is None
+        else "Each label has its own probability and operating point (the tick), from which it "
+        "counts as found."
+    )
 
 
 def _short(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from explain_core.methods.method import Passes
 from explain_core.types import Basis, ParameterValue
 
 # Kinds of tasks that stand below the maps, and are told apart once these are there.
-LATER = ("scores", "trust")
+LATER = ("scores", "trust", "mean-map")
 SLOW_S = 3.0
 # So few pictures start without being timed: timing takes about as many.
 _UNTIMED = 32
@@ -142,8 +142,8 @@ class Prepared:
     """Hold what can be shown now and what is still to be done.
 
     Attributes:
-        bases: by method, in the order chosen; coarse ones too.
-        notes: by method, what to say of a map that is not whole yet.
+        bases: by the name of each map, in the order chosen; coarse ones too.
+        notes: by name, what to say of a map that is not whole yet.
         started: slow methods that were asked for and are not whole.
         place: where their progress is shown.
     """
@@ -154,24 +154,28 @@ class Prepared:
     place: Any
 
 
-def prepare_quick(all_wanted: Sequence[Wanted]) -> Prepared:
+def prepare_quick(all_wanted: Mapping[str, Wanted]) -> Prepared:
     """Prepare the quick methods, offer the slow ones; where one fails, its message is shown.
 
     Those that need most of a pass come first, so that the others find it done.
+
+    Args:
+        all_wanted: by a name for each map.
     """
     bases: dict[str, Basis] = {}
     notes: dict[str, str] = {}
     started: list[Wanted] = []
-    state.keep_started({wanted.id for wanted in all_wanted}, LATER)
+    state.keep_started({wanted.id for wanted in all_wanted.values()}, LATER)
     place = st.container()
-    for wanted in sorted(all_wanted, key=lambda wanted: needs_most_first(wanted.method)):
+    for name in sorted(all_wanted, key=lambda name: needs_most_first(all_wanted[name].method)):
+        wanted = all_wanted[name]
         with shown_errors():
             basis = wanted.kept()
             if basis is None and not is_slow(wanted):
                 run_shown(wanted, wanted)
                 basis = wanted.kept()
             elif basis is None:
-                basis, notes[wanted.method] = _so_far(wanted)
+                basis, notes[name] = _so_far(wanted)
                 # Kept free while it runs, lest the last run's offers are left standing in between.
                 slot = st.empty()
                 if state.is_started(wanted.id):
@@ -180,10 +184,9 @@ def prepare_quick(all_wanted: Sequence[Wanted]) -> Prepared:
                     with slot:
                         offer(wanted)
             if basis is not None:
-                bases[wanted.method] = basis
-    order = [wanted.method for wanted in all_wanted]
+                bases[name] = basis
     return Prepared(
-        {method: bases[method] for method in order if method in bases},
+        {name: bases[name] for name in all_wanted if name in bases},
         notes,
         tuple(started),
         place,

@@ -6,13 +6,14 @@ switching pages. Keys that end in a digest begin afresh with every picture.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
 import streamlit as st
 
 from explain_core import Image, InputError, Model, ReferenceSet
+from explain_core.images.dicom_study import Study
 from explain_core.references.sets import check_name
 
 MODEL = "model"
@@ -39,6 +40,29 @@ GAMMAS = "gammas"
 SECOND_MODEL = "second-model"
 LAM = "lam"
 TEXTS = "texts"
+XRAY_MODEL = "xray-model"
+XRAY_SOURCE = "xray-source"
+XRAY_PHANTOM = "xray-phantom"
+XRAY_FILM = "xray-film"
+XRAY_FRAME = "xray-frame"
+XRAY_FINDINGS = "xray-findings"
+XRAY_AGAINST = "xray-against"
+XRAY_CLASS = "xray-class"
+XRAY_EARLIER = "xray-earlier"
+XRAY_METHODS = "xray-methods"
+XRAY_VIEWER = "xray-viewer"
+XRAY_EXAMINED = "xray-examined"
+XRAY_LABEL = "xray-annotation-label"
+XRAY_TRUTH = "xray-truth"
+XRAY_TEXT = "xray-free-text"
+XRAY_PATIENT = "xray-patient"
+XRAY_TAGS = "xray-tags"
+XRAY_OBJECTS = "xray-objects"
+XRAY_SHARE = "xray-share"
+LESSON = "lesson"
+LARGE_TYPE = "large-type"
+LESSON_ANSWER = "lesson-answer"
+LESSON_CANVAS = "lesson-canvas"
 EVALUATION_DATA = "evaluation-data"
 EVALUATION_COUNT = "evaluation-count"
 EVALUATION_AGAINST = "evaluation-against"
@@ -60,6 +84,11 @@ MAX_SETS = 20
 _UPLOAD = "kept-upload"
 _UPLOAD_ROUND = "upload-round"
 _DRAWING = "kept-drawing"
+_SKETCH = "kept-sketch"
+_STUDY = "kept-study"
+_STUDY_ROUND = "study-round"
+_UNCALLED = "uncalled-shown"
+_MADE = "made-files"
 _SETS = "kept-sets"
 _SETS_ROUND = "sets-round"
 _NAVIGATION = "has-navigation"
@@ -81,11 +110,42 @@ class Upload:
 
 
 @dataclass(frozen=True, eq=False)
+class Made:
+    """Hold files that were made, by what they are, and what they were made of."""
+
+    of: Hashable
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, eq=False)
 class Drawing:
     """Hold a drawing as the canvas gave it, so that it can be put back, and as a picture."""
 
     data_url: str
     image: Image
+
+
+@dataclass(frozen=True, eq=False)
+class Sketch:
+    """Hold what stands on a lesson's canvas, as the canvas gave it and as pictures.
+
+    Attributes:
+        start: name of the picture that it began with; empty for an empty canvas.
+        now: data URL; empty while nothing stands there.
+        before: data URL of what stood there before the last strokes, all of the eraser; empty
+            where the last stroke was another one.
+        is_drawn: whether something was drawn, not only erased.
+        image, image_before: the same as pictures, laid out for the network.
+        finished: as `image`, when a stroke ended last.
+    """
+
+    start: str
+    now: str
+    before: str
+    is_drawn: bool
+    image: Image | None
+    image_before: Image | None
+    finished: Image | None
 
 
 def has_navigation() -> bool:
@@ -196,6 +256,75 @@ def kept_drawing() -> Drawing | None:
 def keep_drawing(drawing: Drawing | None) -> None:
     """Remember a drawing; None forgets it."""
     st.session_state[_DRAWING] = drawing
+
+
+def kept_sketch(start: str) -> Sketch | None:
+    """Return what stands on the lesson's canvas, if it began with this; None while untouched."""
+    sketch: Sketch | None = st.session_state.get(_SKETCH)
+    return sketch if sketch is not None and sketch.start == start else None
+
+
+def last_drawn() -> Image | None:
+    """Return what stood on the lesson's canvas when a stroke ended last; None while untouched."""
+    sketch: Sketch | None = st.session_state.get(_SKETCH)
+    return None if sketch is None else sketch.finished
+
+
+def keep_sketch(sketch: Sketch) -> None:
+    """Remember what stands on the lesson's canvas."""
+    st.session_state[_SKETCH] = sketch
+
+
+def told(component: str, name: str) -> object:
+    """Return what a component of ours told last under a name, unchecked; None before."""
+    values = st.session_state.get(component)
+    return values.get(name) if isinstance(values, Mapping) else None
+
+
+def kept_study() -> Study | None:
+    """Return the films uploaded last in this session."""
+    study: Study | None = st.session_state.get(_STUDY)
+    return study
+
+
+def keep_study(study: Study | None) -> None:
+    """Remember uploaded films until others come, None forgets them; the upload widget is emptied.
+
+    With the widget the names of the files go, which may tell who the patient is.
+    """
+    st.session_state[_STUDY] = study
+    st.session_state[_STUDY_ROUND] = study_round() + 1
+
+
+def study_round() -> int:
+    """Return how often the films were replaced: keys that hold it begin afresh with others."""
+    number: int = st.session_state.get(_STUDY_ROUND, 0)
+    return number
+
+
+def show_uncalled(asked: str) -> None:
+    """Note that a map is wanted of what the model does not call."""
+    st.session_state[_UNCALLED] = st.session_state.get(_UNCALLED, frozenset()) | {asked}
+
+
+def is_uncalled_shown(asked: str) -> bool:
+    """Return whether a map is wanted of what the model does not call."""
+    return asked in st.session_state.get(_UNCALLED, frozenset())
+
+
+def keep_made(kind: str, made: Made) -> None:
+    """Remember files that were made for downloading, in place of earlier ones of their kind."""
+    st.session_state[_MADE] = {**_all_made(), kind: made}
+
+
+def kept_made(kind: str) -> Made | None:
+    """Return the files of a kind that were made last; None while there are none."""
+    return _all_made().get(kind)
+
+
+def _all_made() -> dict[str, Made]:
+    made: dict[str, Made] = st.session_state.get(_MADE, {})
+    return made
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ def show_trust(maps: Sequence[Tested]) -> tuple[Testing, Any] | None:
 
 
 def _chosen(maps: Sequence[Tested]) -> Tested:
+    if len(maps) == 1:
+        return maps[0]
     named = {each.shown.name: each for each in maps}
     first = next((name for name in named if not METHODS[name].is_control), next(iter(named)))
     name = st.selectbox(

@@ -19,7 +19,7 @@ from components.map_viewer import Panel, Settings, meaning, show_maps
 from components.method_picker import method_picker
 from components.model_picker import bank_picker, layer_picker, model_picker
 from components.notices import reading_note, show_cautions, show_error, shown_errors
-from components.page import page_head
+from components.page import page_head, require_navigation
 from components.parameter_panel import Values, parameter_widgets, parameters_of
 from components.prediction import show_prediction
 from components.question_picker import Question, question_picker
@@ -65,6 +65,7 @@ class Asked:
 
 def main() -> None:
     """Lay out the page."""
+    require_navigation()
     try:
         with st.sidebar:
             asked = _ask()
@@ -92,7 +93,7 @@ def main() -> None:
         return
     wanted = {method: _wanted(asked, method, parameters) for method in methods}
     with above:
-        prepared = prepare_quick(list(wanted.values()))
+        prepared = prepare_quick(wanted)
     asked_below: list[tuple[Task, Any]] = []
     with below:
         if prepared.bases:
@@ -291,6 +292,7 @@ def _panel(asked: Asked, method: str, basis: Basis, note: str) -> Panel:
         subtitle = "knows nothing of the model"
     return Panel(
         name=method,
+        method=method,
         title=about.title,
         basis=basis,
         subtitle=subtitle,

@@ -83,6 +83,7 @@ from components.caching.session import (
     SessionMemory,
     counted_passes,
     session_memory,
+    shrink_session,
 )
 
 __all__ = [
@@ -142,6 +143,7 @@ __all__ = [
     "seen_by",
     "session_memory",
     "shared",
+    "shrink_session",
     "stability_of",
     "summary_of",
     "unload",

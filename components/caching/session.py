@@ -70,6 +70,16 @@ def session_memory() -> SessionMemory:
     return SessionMemory()
 
 
+def shrink_session(max_bytes: int) -> None:
+    """Forget what maps were made of, the longest unused first, down to so many bytes of each kind.
+
+    For pages where many people come and every stroke is another picture.
+    """
+    memory = session_memory()
+    for each in (memory.store, memory.bases, memory.messages):
+        each.shrink(max_bytes)
+
+
 @contextmanager
 def counted_passes() -> Iterator[None]:
     """Add the network's passes inside the block to this session's."""

@@ -8,35 +8,57 @@ is released, so that numbers and downloads agree with what is seen.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
 
 from components import caching, state
+from components.inline_js import joined
+from components.map_viewer.film_view import FilmView
 from components.map_viewer.packing import pack
-from explain_core import METHODS, Image, InputError, Model
+from components.map_viewer.settings import Settings, Values, film_settings
+from components.map_viewer.settings import settings as _settings
+from explain_core import METHODS, Image, Model
 from explain_core.parameters import Parameter
-from explain_core.types import Array, Basis, ParameterValue
+from explain_core.types import Array, Basis
+
+__all__ = [
+    "Cell",
+    "FilmView",
+    "Heading",
+    "Panel",
+    "Settings",
+    "Table",
+    "meaning",
+    "show_maps",
+    "show_table",
+]
 
 _HERE = Path(__file__).parent
 _MODULES = (  # each after those that it imports
     "render.js",
     "elements.js",
     "export.js",
+    "windowing.js",
+    "regions.js",
+    "lengths.js",
+    "marks.js",
     "pointers.js",
+    "view.js",
     "panel.js",
+    "film_panel.js",
     "cells.js",
     "swipe.js",
+    "gestures.js",
+    "film_bar.js",
+    "film.js",
     "viewer.js",
 )
-_SIGNED = "For and against"
+_FILM_LOOK = {"drawing": "Both"}
 
-Values = dict[str, ParameterValue]
 Scale = Literal["Own", "Per method", "Shared"]
 
 
@@ -44,21 +66,11 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-def _joined(names: Sequence[str]) -> str:
-    """Return ES modules as the one inline module that Streamlit takes, the default export kept.
-
-    Their names share one scope, so no two modules may use the same one at their top.
-    """
-    source = "\n".join(_read(name) for name in names)
-    source = re.sub(r"^import .*? from .*?;\n", "", source, flags=re.MULTILINE)
-    return re.sub(r"^export (?!default)", "", source, flags=re.MULTILINE)
-
-
 _viewer = st.components.v2.component(
     "whynot_map_viewer",
     html=_read("viewer.html"),
     css=_read("viewer.css"),
-    js=_joined(_MODULES),
+    js=joined(_HERE, _MODULES),
 )
 
 
@@ -67,7 +79,8 @@ class Panel:
     """Hold one map's basis and what is said about it.
 
     Attributes:
-        name: short and unique, for file names and keys; the method.
+        name: short and unique, for file names and keys.
+        method: name in `METHODS`.
         title: the method as people read it.
         basis: what the map is mixed from.
         subtitle: what it is in contrast to.
@@ -77,6 +90,7 @@ class Panel:
     """
 
     name: str
+    method: str
     title: str
     basis: Basis
     subtitle: str
@@ -140,30 +154,6 @@ class Table:
     scale: Scale
 
 
-@dataclass(frozen=True, eq=False)
-class Settings:
-    """Hold what was set in the viewer when a control was last released.
-
-    Attributes:
-        shared: the values that all panels follow.
-        own: by panel, the values of panels with sliders of their own.
-        is_signed: whether evidence against is shown, where a method tells.
-    """
-
-    shared: Values
-    own: Mapping[str, Values] = field(default_factory=dict)
-    is_signed: bool = False
-
-    def of(self, panel: str) -> Values:
-        """Return the values of the parameters that a panel's method knows."""
-        values = self.shared | dict(self.own.get(panel, {}))
-        return {p.name: values[p.name] for p in METHODS[panel].parameters_of("render")}
-
-    def of_cell(self, cell: Cell) -> Values:
-        """Return the values of the parameters that a cell's method knows."""
-        return self.of(cell.method) | cell.fixed
-
-
 def show_maps(
     model: Model,
     image: Image,
@@ -172,14 +162,23 @@ def show_maps(
     *,
     question: str,
     source: str,
+    viewer: str = state.VIEWER,
+    film: FilmView | None = None,
+    look: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Show the panels with their sliders, and return what is set.
 
     Args:
         model: whose input is shown as "Network's input".
+        image: the picture that the maps are of; of a film its `image`.
         parameters: that sliders drive, of the methods shown.
         question, source: in words, for exports: what was asked, of which model.
+        viewer: key of the viewer, under which the page remembers what was set.
+        film: shows the picture as on a reading workstation, beside its maps or without any.
+        look: how maps are drawn at first, where that differs from the viewer's own.
     """
+    if film is not None:
+        look = {**_FILM_LOOK, **(look or {})}
     described = [
         {
             "name": panel.name,
@@ -192,10 +191,12 @@ def show_maps(
         for panel in panels
     ]
     key = (
+        viewer,
         question,
         source,
+        None if film is None else film.key,
+        json.dumps([described, look]),
         *(id(panel.basis) for panel in panels),
-        *(panel.foot for panel in panels),
     )
 
     def make() -> bytes:
@@ -205,12 +206,20 @@ def show_maps(
             image=image,
             seen=_seen(model, image),
             parameters=parameters,
-            viewer=state.VIEWER,
+            viewer=viewer,
             question=question,
             source=source,
+            look=look,
+            film=film,
+            geometry=None if panels else model.geometry(image),
         )
 
-    return _shown(state.VIEWER, caching.message_of(key, make), parameters)
+    told = _shown(viewer, caching.message_of(key, make))
+    return replace(
+        _settings(told, parameters),
+        methods={panel.name: panel.method for panel in panels},
+        **({} if film is None else film_settings(told, film)),
+    )
 
 
 def show_table(
@@ -270,17 +279,19 @@ def show_table(
             look={"scale": table.scale},
         )
 
-    return _shown(viewer, caching.message_of(key, make), parameters)
+    return _settings(_shown(viewer, caching.message_of(key, make)), parameters)
 
 
-def _shown(viewer: str, message: bytes, parameters: Sequence[Parameter]) -> Settings:
+def _shown(viewer: str, message: bytes) -> Mapping[str, Any] | None:
+    """Show the viewer and return what the page told last."""
     result = _viewer(
         key=viewer,
         data=message,
         default={"settings": None},
         on_settings_change=lambda: None,
     )
-    return _settings(result.settings, parameters)
+    told: Mapping[str, Any] | None = result.settings
+    return told
 
 
 def _seen(model: Model, image: Image) -> Array:
@@ -289,30 +300,3 @@ def _seen(model: Model, image: Image) -> Array:
     seen = (seen * 255).round().astype("uint8")
     gray: Array = seen[:, :, 0]
     return gray if seen.shape[2] == 1 else seen
-
-
-def _settings(told: Mapping[str, Any] | None, parameters: Sequence[Parameter]) -> Settings:
-    """Return what the page told, checked: it comes from a browser."""
-    defaults = {parameter.name: parameter.default for parameter in parameters}
-    if not isinstance(told, Mapping):
-        return Settings(defaults)
-    own = told.get("own")
-    look = told.get("look")
-    return Settings(
-        shared=_checked(told.get("values"), parameters, defaults),
-        own={
-            str(panel): _checked(values, parameters, defaults)
-            for panel, values in (own.items() if isinstance(own, Mapping) else ())
-        },
-        is_signed=isinstance(look, Mapping) and look.get("evidence") == _SIGNED,
-    )
-
-
-def _checked(told: object, parameters: Sequence[Parameter], defaults: Values) -> Values:
-    """Return the told values, with the default for what is missing or does not fit."""
-    values = dict(defaults)
-    for parameter in parameters:
-        if isinstance(told, Mapping) and parameter.name in told:
-            with suppress(InputError):
-                values[parameter.name] = parameter.check(told[parameter.name])
-    return values

@@ -21,7 +21,7 @@ export class Cell extends Panel {
     this.element.dataset.panel = this.about.name;
     this.subtitle = make("span", {});
     this.foot = make("p", {});
-    this.buildStage();
+    this.buildMap();
     this.readout.textContent = "";
     this.legend = make("div", { className: "peak" });
     const below = make("div", { className: "below" });

@@ -9,7 +9,7 @@ export function sheet(panels) {
   const line = 20;
   const columns = Math.min(panels.length, 4);
   const picture = panels.map(({ aspect: [h, w] }) => [side * Math.min(1, w / h), side * Math.min(1, h / w)]);
-  const tall = Math.max(...picture.map(([, h]) => h)) + 11 * line;
+  const tall = Math.max(...picture.map(([, h]) => h)) + (6 + Math.max(...panels.map(({ lines }) => lines.length))) * line;
   const rows = Math.ceil(panels.length / columns);
   const canvas = make("canvas", { width: columns * (side + margin) + margin, height: rows * (tall + margin) + margin });
   const context = canvas.getContext("2d");
@@ -27,7 +27,7 @@ export function sheet(panels) {
     context.translate(0, high + 8);
     if (panel.none) {
       context.fillText(panel.none, 0, 14, side);
-    } else {
+    } else if (panel.table) {
       for (let x = 0; x < wide; x++) {
         const colour = panel.table[Math.floor((x / wide) * 256)];
         context.fillStyle = `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;

@@ -1,30 +1,22 @@
-"""What the page is sent: one block of bytes, a JSON header with the arrays behind it.
-
-Layout: the header's length (uint32, little-endian), the header (UTF-8), then the arrays' bytes,
-which the header describes (type, shape, offset). Large arrays are sent as 16-bit steps per slice,
-a map in most cases, `value = low + step * stored`: half the bytes of float32 with an error of
-1/131070 of the slice's range, where float16 would lose small gradients. Each slice's step and low
-are two more arrays. Where every slice holds one number only, as gradients below a global average
-do, nothing else is sent. A slice with NaN or infinity becomes NaN: the page then says so in its
-panel.
-"""
+"""What the page is sent of maps and their picture (`message.py` lays it out)."""
 
 from __future__ import annotations
 
 import io
-import json
 import math
-import struct
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import PIL.Image
 
 from components import colours
+from components.map_viewer.film_view import FilmView, film_header, film_picture
+from components.map_viewer.message import Message
 from explain_core import METHODS, Geometry, Image
 from explain_core.images.display import to_display
+from explain_core.images.film import Window
 from explain_core.parameters import Parameter
 from explain_core.types import (
     Array,
@@ -44,66 +36,6 @@ _LOSSLESS_UP_TO_BYTES = 128 * 1024
 _DEEP = np.dtype(np.uint16)
 
 
-@dataclass
-class Message:
-    """Collect arrays while the header is written; `header` refers to them by index."""
-
-    described: list[dict[str, Any]] = field(default_factory=list)
-    chunks: list[bytes] = field(default_factory=list)
-    known: dict[Hashable, int] = field(default_factory=dict)
-    num_bytes: int = 0
-
-    def add(self, array: Array, **more: Any) -> int:
-        """Add an array as it is, with what else describes it; return its index.
-
-        One that is there already is not added again: maps of one layer share its activations.
-        """
-        array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        chunk = array.tobytes()
-        key = (array.dtype.str, array.shape, *more.items(), chunk)
-        if key in self.known:
-            return self.known[key]
-        self.known[key] = len(self.described)
-        self.described.append(
-            {
-                "type": array.dtype.str[1:],
-                "shape": array.shape,
-                "offset": self.num_bytes,
-                "num_bytes": array.nbytes,
-                **more,
-            }
-        )
-        self.chunks.append(chunk)
-        self.num_bytes += len(chunk)
-        return self.known[key]
-
-    def add_quantised(self, array: Array, num_axes: int = 1) -> int:
-        """Add an array as 16-bit steps per slice of its first axes; return its index."""
-        if array.size == 0:
-            return self.add(array.astype(np.float32))
-        flat = array.reshape(math.prod(array.shape[:num_axes]), -1).astype(np.float64)
-        is_whole = np.isfinite(flat).all(axis=1)
-        flat[~is_whole] = 0
-        lows = flat.min(axis=1)
-        steps = (flat.max(axis=1) - lows) / 65535
-        safe = np.where(steps > 0, steps, 1)
-        stored = np.rint((flat - lows[:, None]) / safe[:, None]).astype(np.uint16)
-        is_flat = not steps.any()
-        steps[~is_whole] = np.nan
-        described = {
-            "shape": array.shape,
-            "steps": self.add(steps.astype(np.float32)),
-            "lows": self.add(lows.astype(np.float32)),
-            "is_flat": is_flat,
-        }
-        return self.add(stored[:0] if is_flat else stored, **described)
-
-    def packed(self, header: Mapping[str, Any]) -> bytes:
-        """Return the whole message."""
-        text = json.dumps({**header, "arrays": self.described}, allow_nan=False).encode()
-        return b"".join([struct.pack("<I", len(text)), text, *self.chunks])
-
-
 def pack(
     panels: Sequence[Mapping[str, Any]],
     bases: Sequence[Basis],
@@ -116,6 +48,8 @@ def pack(
     source: str,
     grid: Mapping[str, Any] | None = None,
     look: Mapping[str, Any] | None = None,
+    film: FilmView | None = None,
+    geometry: Geometry | None = None,
 ) -> bytes:
     """Return the message for the viewer.
 
@@ -130,14 +64,17 @@ def pack(
         question, source: shown in exports.
         grid: the headings of a table's rows and columns; None shows panels.
         look: how maps are drawn at first, where that differs from the viewer's own.
+        film: the picture as a film, windowed in the page; None shows it as it is.
+        geometry: of the network's input on the picture; None takes the first map's.
     """
     message = Message()
-    geometry = bases[0].geometry
+    geometry = bases[0].geometry if geometry is None else geometry
     header = {
         "viewer": viewer,
         "question": question,
         "source": source,
-        "picture": _picture(message, image),
+        "picture": _picture(message, image) if film is None else film_picture(message, film.film),
+        "film": None if film is None else film_header(message, film),
         "input": {"file": message.add(_encoded(seen)), "size": seen.shape[:2]},
         "grid": grid,
         "look": dict(look or {}),
@@ -163,16 +100,27 @@ def pack(
 
 def _picture(message: Message, image: Image) -> dict[str, Any]:
     """Return the picture as the screen needs it; deep gray pictures keep their depth."""
-    described: dict[str, Any] = {"size": image.size, "white": image.white, "is_deep": False}
     shown = to_display(image, MAX_SIDE_PX)
-    described["shown_size"] = shown.shape[:2]
+    described: dict[str, Any] = {"size": image.size, "shown_size": shown.shape[:2], "gray": None}
     if image.pixels.dtype == _DEEP and image.pixels.ndim == 2:
         deep = image.pixels
         if shown.shape[:2] != image.size:
             whole = PIL.Image.fromarray(image.pixels.astype(np.float32))
             small = whole.resize(shown.shape[1::-1], PIL.Image.Resampling.BOX)
             deep = np.rint(np.asarray(small)).astype(_DEEP)
-        return described | {"is_deep": True, "pixels": message.add(deep)}
+        whole_range = Window(image.white / 2, image.white, "LINEAR_EXACT")
+        return described | {
+            "gray": {
+                "codes": message.add(deep),
+                "low": 0,
+                "high": image.white,
+                "step": 1,
+                "first": 0,
+                "is_inverted": False,
+                "span": image.white,
+                "presets": [{"name": "full", "is_relative": False, **asdict(whole_range)}],
+            }
+        }
     return described | {"file": message.add(_encoded(shown))}
 
 

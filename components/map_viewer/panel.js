@@ -1,21 +1,18 @@
 // One map over the picture, with its head, legend, read-out and tools.
 
 import { gradient, inWords, make, number, spread, svg } from "./elements.js";
-import { save, sheet } from "./export.js";
-import { watch } from "./pointers.js";
 import { basisSize, contour, paint, peak, renderMap, topBound, upsample, valueAt } from "./render.js";
+import { View } from "./view.js";
 
 export const CONTOUR_LEVELS = {
   "50": "at 50 %",
   "25,50,75": "at 25, 50, 75 %",
   "10,20,30,40,50,60,70,80,90": "every 10 %",
 };
-const POINT_HINT = "Point at the map to read it.";
 
-export class Panel {
+export class Panel extends View {
   constructor(viewer, about) {
-    this.viewer = viewer;
-    this.about = about;
+    super(viewer, about);
     this.own = viewer.state.own[about.name] ?? null;
     this.high = 0;
     this.build();
@@ -39,36 +36,24 @@ export class Panel {
     const head = make("figcaption", {});
     this.subtitle = make("span", { className: "subtitle", textContent: subtitle });
     head.append(make("strong", { textContent: title }), this.subtitle);
-    this.buildStage();
+    this.buildMap();
     this.legend = make("div", { className: "legend" });
     this.foot = make("p", { className: "foot" });
     this.ownControls = make("div", { className: "own" });
-    this.element.append(head, this.stage, this.readout, this.legend, this.foot, this.ownControls, this.tools());
+    const facts = this.facts ? [this.facts] : [];
+    this.element.append(head, this.stage, this.readout, ...facts, this.legend, this.foot, this.ownControls, this.tools());
     if (this.own) this.buildOwn();
   }
 
-  /** The picture with the map over it, and what is read off it. */
-  buildStage() {
-    this.stage = make("div", { className: "stage", tabIndex: 0 });
-    this.stage.setAttribute("role", "img");
-    this.world = make("div", { className: "world" });
-    this.picture = make("canvas", { className: "picture" });
+  /** The picture with the map over it. */
+  buildMap() {
     this.overlay = make("canvas", { className: "overlay" });
     this.lines = svg("svg", { class: "lines", preserveAspectRatio: "none" });
-    this.cross = make("div", { className: "cross" });
-    this.world.append(this.picture, this.overlay, this.lines, this.cross);
-    this.stage.append(this.world);
-    this.readout = make("output", { className: "readout", textContent: POINT_HINT });
-    watch(this.stage, this.viewer);
+    this.buildStage(this.overlay, this.lines);
   }
 
   tools() {
-    const row = make("div", { className: "tools" });
-    const png = make("button", { type: "button", textContent: "PNG", title: "This map with legend, question and parameters." });
-    png.addEventListener("click", () => save(sheet([this.sheet()]), `whynot-${this.about.name}.png`));
-    this.enlarge = make("button", { type: "button", textContent: "Larger" });
-    this.enlarge.addEventListener("click", () => this.viewer.enlarge(this));
-    row.append(png, this.enlarge);
+    const row = super.tools();
     if (this.about.knows.length) {
       this.link = make("button", { type: "button", textContent: "Own sliders", title: "Give this panel sliders of its own." });
       this.link.setAttribute("aria-pressed", String(Boolean(this.own)));
@@ -105,15 +90,6 @@ export class Panel {
     return 224;
   }
 
-  /** The most pixels that the picture's longer side is drawn with. */
-  get mostPicturePx() {
-    return Infinity;
-  }
-
-  get geometry() {
-    return this.about.geometry ?? this.viewer.header.geometry;
-  }
-
   knows(parameter) {
     return !this.own && this.about.knows.includes(parameter);
   }
@@ -148,6 +124,7 @@ export class Panel {
     this.overlay.width = this.overlay.height = 1;
     this.lines.replaceChildren();
     this.readout.textContent = "";
+    this.viewer.film?.tellMap(this);
     this.stage.setAttribute("aria-label", `${this.about.title}: cannot be drawn`);
   }
 
@@ -182,6 +159,7 @@ export class Panel {
     this.paintLines(values, [height, width], high, isSigned, look.drawing !== "Heat map");
     this.paintLegend(name, high, isSigned, shared !== null);
     this.foot.textContent = [this.settings(), this.about.foot].filter(Boolean).join(" · ");
+    this.viewer.film?.tellMap(this);
     this.stage.setAttribute("aria-label", `${title}, ${subtitle}: ${high > 0 ? `values up to ${number(high)}` : "no positive evidence"}`);
   }
 
@@ -239,57 +217,28 @@ export class Panel {
   }
 
   paintPicture() {
-    const { base, isInputView } = this.viewer;
-    if (!base) return;
-    const scale = Math.min(1, this.mostPicturePx / Math.max(base.width, base.height));
-    this.picture.width = Math.round(base.width * scale);
-    this.picture.height = Math.round(base.height * scale);
-    const context = this.picture.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(base, 0, 0, this.picture.width, this.picture.height);
-    if (!isInputView) {
-      const [height, width] = this.geometry.original_size;
-      const [top, left, bottom, right] = this.geometry.seen_box;
-      const x = this.picture.width / width;
-      const y = this.picture.height / height;
-      context.fillStyle = "rgb(0 0 0 / 65%)";
-      context.beginPath();
-      context.rect(0, 0, this.picture.width, this.picture.height);
-      context.rect(left * x, top * y, (right - left) * x, (bottom - top) * y);
-      context.fill("evenodd");
-    }
+    super.paintPicture();
     this.place(this.overlay);
     this.place(this.lines);
   }
 
-  /** Show the cross at a share of the picture, and the map's value there. */
-  point(x, y) {
-    this.cross.style.left = `${x * 100}%`;
-    this.cross.style.top = `${y * 100}%`;
-    const { geometry } = this;
-    const size = this.viewer.isInputView ? geometry.input_size : geometry.original_size;
-    const at = [y * size[0], x * size[1]];
-    const inside = this.viewer.isInputView ? at : at.map((each, axis) => each * geometry.scale[axis] - geometry.offset_px[axis]);
-    const isSeen = inside.every((each, axis) => each >= 0 && each <= geometry.input_size[axis]);
-    const where = `x ${Math.floor(at[1])}, y ${Math.floor(at[0])}`;
+  /** Say what the map is at a place of the model's input. */
+  tell(where, inside, film) {
     if (this.failure) return;
-    this.tellValue(where, isSeen ? number(valueAt(this.map, this.about.size, ...inside)) : "not looked at");
+    const isSeen = inside.every((each, axis) => each >= 0 && each <= this.geometry.input_size[axis]);
+    const value = isSeen ? number(valueAt(this.map, this.about.size, ...inside)) : "not looked at";
+    this.tellValue(film ? `${where}: film ${film} · map` : `${where}:`, value);
   }
 
   tellValue(where, value) {
-    this.readout.textContent = `${where}: ${value}`;
-  }
-
-  unpoint() {
-    this.cross.style.left = this.cross.style.top = "";
-    this.readout.textContent = POINT_HINT;
+    this.readout.textContent = `${where} ${value}`;
   }
 
   /** What an export needs of this panel. */
   sheet() {
     return {
       title: this.about.title,
-      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.looks(), this.viewer.header.source],
+      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.looks(), ...(this.viewer.film?.exportLines(this) ?? []), this.viewer.header.source],
       legend: [...this.legend.querySelectorAll(".row")].map((row) => [...row.children].map((each) => each.textContent)),
       none: this.legend.querySelector(".none")?.textContent,
       table: this.viewer.tables[this.isSigned ? this.viewer.header.diverging : this.viewer.state.look.colours],
@@ -310,10 +259,8 @@ export class Panel {
     return parts.filter(Boolean).join(" · ");
   }
 
-  paintInto(context, width, height, isBare = false) {
+  paintOver(context, width, height) {
     const box = (element) => ["left", "top", "width", "height"].map((side, i) => (parseFloat(element.style[side]) / 100) * (i % 2 ? height : width));
-    context.drawImage(this.picture, 0, 0, width, height);
-    if (isBare) return;
     context.save();
     context.beginPath();
     context.rect(0, 0, width, height);

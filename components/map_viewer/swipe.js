@@ -29,14 +29,15 @@ export class Swipe {
   chooser(at) {
     const list = make("select", {});
     list.setAttribute("aria-label", at ? "Right map" : "Left map");
-    this.viewer.panels.forEach((panel, i) => list.append(make("option", { value: i, textContent: panel.about.title, selected: i === at })));
+    this.viewer.pictures.forEach((panel, i) => list.append(make("option", { value: i, textContent: panel.about.title, selected: i === at })));
     list.addEventListener("change", () => this.refresh());
     return list;
   }
 
   refresh() {
     const [height, width] = this.viewer.aspect;
-    const scale = Math.max(1, 800 / Math.max(height, width));
+    const { base } = this.viewer;
+    const scale = Math.max(base ? Math.max(base.width, base.height) : 0, 800) / Math.max(height, width);
     this.canvas.width = Math.round(width * scale);
     this.canvas.height = Math.round(height * scale);
     const context = this.canvas.getContext("2d");
@@ -46,7 +47,7 @@ export class Swipe {
       context.beginPath();
       context.rect(side ? cut : 0, 0, side ? this.canvas.width - cut : cut, this.canvas.height);
       context.clip();
-      this.viewer.panels[list.value]?.paintInto(context, this.canvas.width, this.canvas.height, this.viewer.isBare);
+      this.viewer.pictures[list.value]?.paintInto(context, this.canvas.width, this.canvas.height, this.viewer.isBare);
       context.restore();
     });
     context.fillStyle = "#fff";

@@ -5,9 +5,11 @@
 import { Cell, tableLines, tableSheet, tellCommon } from "./cells.js";
 import { choice, colourTable, dropdown, make, number, slide } from "./elements.js";
 import { save, sheet } from "./export.js";
+import { Film } from "./film.js";
 import { CONTOUR_LEVELS, Panel } from "./panel.js";
 import { unpack } from "./render.js";
 import { Swipe } from "./swipe.js";
+import { GrayPicture } from "./windowing.js";
 
 // What a person set, by viewer, for as long as the page is loaded: this module is not, for switching
 // pages and coming back loads it anew.
@@ -23,6 +25,8 @@ const LOOK = {
   colours: "Cividis",
   evidence: "For",
   view: "Whole",
+  peak: true,
+  known: true,
 };
 
 const SCALE_HELP = "Own: colours span each map's own range. Shared: the same colour is the same value in every map.";
@@ -43,10 +47,12 @@ class Viewer {
     this.looks = root.querySelector(".looks");
     this.note = root.querySelector(".note");
     this.message = root.querySelector(".message");
+    this.filmTools = root.querySelector(".film-tools");
     this.grid = root.querySelector(".grid");
     this.common = root.querySelector(".common");
     this.view = { zoom: 1, x: 0, y: 0 };
     this.panels = [];
+    this.film = null;
     this.listeners = new AbortController();
     this.listenForHiding();
   }
@@ -70,6 +76,8 @@ class Viewer {
       this.build();
     } catch (error) {
       this.panels = [];
+      this.film = null;
+      this.filmTools.hidden = true;
       this.grid.replaceChildren();
       this.common.replaceChildren();
       this.say(`The maps did not arrive whole (${error.message}). Ask the question again.`);
@@ -84,8 +92,10 @@ class Viewer {
   // ---- building ------------------------------------------------------------------------------
 
   build() {
-    const { parameters, panels, grid } = this.header;
+    const { parameters, panels, grid, picture } = this.header;
     this.swipe = null;
+    this.film = null;
+    this.gray = picture.gray ? new GrayPicture(picture.gray, this.arrays) : null;
     for (const parameter of parameters) this.state.values[parameter.name] ??= parameter.default;
     this.tables = Object.fromEntries(
       Object.entries(this.header.colours).map(([name, index]) => [name, colourTable(this.arrays[index].values)]),
@@ -95,13 +105,29 @@ class Viewer {
     this.controls.replaceChildren(...switchesLast.map((each) => this.control(each, this.state.values)));
     this.buildLooks();
     this.panels = panels.map((panel) => (grid ? new Cell(this, panel) : new Panel(this, panel)));
-    this.grid.replaceChildren(...(grid ? tableLines(grid, this.panels) : this.panels.map((panel) => panel.element)));
-    this.grid.style.setProperty("--count", panels.length);
+    this.buildFilm();
+    this.grid.replaceChildren(...(grid ? tableLines(grid, this.panels) : this.pictures.map((each) => each.element)));
+    this.grid.style.setProperty("--count", this.pictures.length);
     this.buildTable(grid);
     this.tellFollowed();
     this.loadPicture();
     this.draw();
     this.answer();
+  }
+
+  buildFilm() {
+    const { film } = this.header;
+    if (film && film.name !== this.filmName) this.resetView();
+    this.filmName = film?.name;
+    this.film = film ? new Film(this) : null;
+    this.root.classList.toggle("is-film", Boolean(this.film));
+    this.filmTools.hidden = !this.film;
+    this.filmTools.replaceChildren(...(this.film?.bar.elements ?? []));
+  }
+
+  /** All looks at the picture: the film alone, where it is one, and the maps. */
+  get pictures() {
+    return this.film ? [this.film.panel, ...this.panels] : this.panels;
   }
 
   buildTable(grid) {
@@ -172,7 +198,13 @@ class Viewer {
       this.answer();
     };
     const signed = this.header.panels.some((panel) => panel.can_be_signed);
-    const items = [
+    const view = this.canShowInput && choice("View", ["Whole", "Network's input"], look, "view", () => {
+      this.resetView();
+      this.unpoint();
+      this.loadPicture();
+      change();
+    });
+    const ofMaps = [
       this.control({ name: "opacity", label: "Opacity", min: 0, max: 100, step: 1, unit: "%", help: "Of the map over the picture." }, look, () => this.repaint()),
       this.control({ name: "top", label: "Show top", min: 1, max: 100, step: 1, unit: "%", help: "Only the pixels with the largest values." }, look, () => this.repaint()),
       choice("Drawing", ["Heat map", "Contours", "Both"], look, "drawing", () => {
@@ -182,16 +214,11 @@ class Viewer {
       choice("Scale", this.header.grid ? ["Own", "Per method", "Shared"] : ["Own", "Shared"], look, "scale", change, SCALE_HELP + (this.header.grid ? PER_METHOD_HELP : "")),
       dropdown("Colours", this.header.labels, look, "colours", change),
       signed && choice("Evidence", ["For", "For and against"], look, "evidence", redraw, "For and against: blue shows what speaks against, or what the picture has less of."),
-      this.canShowInput && choice("View", ["Whole", "Network's input"], look, "view", () => {
-        this.resetView();
-        this.unpoint();
-        this.loadPicture();
-        change();
-      }),
+      view,
       Object.assign(dropdown("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
-      this.buttons(),
     ];
-    this.looks.replaceChildren(...items.filter(Boolean));
+    const items = this.header.panels.length ? ofMaps : [view];
+    this.looks.replaceChildren(...[...items, this.buttons()].filter(Boolean));
     this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
   }
 
@@ -209,9 +236,9 @@ class Viewer {
     swipe.addEventListener("click", () => this.toggleSwipe(swipe));
     const save = make("button", { type: "button", textContent: "PNG of all", title: "All maps with legends, question and parameters." });
     save.addEventListener("click", () => this.saveAll());
-    const canSwipe = this.header.panels.length > 1 && !this.header.grid;
+    const canSwipe = this.header.panels.length > (this.header.film ? 0 : 1) && !this.header.grid;
     row.append(hide, reset, ...(canSwipe ? [swipe] : []), save);
-    if (this.header.picture.is_deep) row.append(...this.windowButtons());
+    if (this.gray && !this.header.film) row.append(...this.windowButtons());
     return row;
   }
 
@@ -223,10 +250,7 @@ class Viewer {
       drag.setAttribute("aria-pressed", String(this.isWindowing));
     });
     const reset = make("button", { type: "button", textContent: "Reset window" });
-    reset.addEventListener("click", () => {
-      this.state.window = null;
-      this.loadPicture();
-    });
+    reset.addEventListener("click", () => this.setWindow(null));
     return [drag, reset];
   }
 
@@ -248,11 +272,7 @@ class Viewer {
     this.aspect = wanted ? input.size : picture.shown_size;
     this.grid.style.setProperty("--ratio", this.aspect[1] / this.aspect[0]);
     this.grid.style.setProperty("--aspect", `${this.aspect[1]} / ${this.aspect[0]}`);
-    if (!wanted && picture.is_deep) {
-      const known = `${picture.size} ${picture.white}`;
-      if (this.state.window?.known !== known) {
-        this.state.window = { known, centre: picture.white / 2, width: picture.white };
-      }
+    if (!wanted && this.gray) {
       this.base = this.windowed();
     } else {
       const file = this.arrays[wanted ? input.file : picture.file].values;
@@ -263,42 +283,66 @@ class Viewer {
         return;
       }
     }
-    if (wanted === this.isInputView) this.paintPictures();
+    if (wanted !== this.isInputView) return;
+    this.paintPictures();
+    this.film?.tellRule();
+    this.film?.refresh();
   }
 
-  /** The deep gray picture through its window; the map is not touched. */
-  windowed() {
-    const { values, shape } = this.arrays[this.header.picture.pixels];
-    const { centre, width } = this.state.window;
-    const low = centre - width / 2;
-    const gain = 255 / Math.max(width, 1);
-    const canvas = make("canvas", { width: shape[1], height: shape[0] });
-    const context = canvas.getContext("2d");
-    const data = context.createImageData(shape[1], shape[0]);
-    const pixels = new Uint32Array(data.data.buffer);
-    for (let i = 0; i < values.length; i++) {
-      const gray = Math.min(255, Math.max(0, (values[i] - low) * gain)) | 0;
-      pixels[i] = 0xff000000 | (gray << 16) | (gray << 8) | gray;
-    }
-    context.putImageData(data, 0, 0);
-    return canvas;
+  /** What holds the window that was set: of a film its own, else of the picture shown. */
+  get reading() {
+    if (this.film) return this.film.reading;
+    const known = `${this.header.picture.size} ${this.gray.high}`;
+    if (this.state.windowOf !== known) Object.assign(this.state, { windowOf: known, window: null });
+    return this.state;
+  }
+
+  /** How values become gray: a window or a VOI LUT. */
+  get voi() {
+    const { window } = this.reading;
+    const { presets } = this.gray;
+    return window === null || window.preset !== undefined ? presets[window?.preset ?? 0] ?? presets[0] : window;
+  }
+
+  /** How many pixels the longer side of the gray picture needs on this screen. */
+  get neededPx() {
+    if (!this.film) return Infinity;
+    const sides = [...this.pictures, ...(this.swipe ? [this.swipe] : [])].flatMap(({ stage }) => [stage.clientWidth, stage.clientHeight]);
+    return Math.max(...sides) * this.view.zoom * window.devicePixelRatio;
+  }
+
+  /** The gray picture through its window; the map is not touched. */
+  windowed(sidePx = this.neededPx) {
+    return this.gray.painted(this.voi, Boolean(this.reading.isInverted), sidePx);
+  }
+
+  /** Set the window, null for the one at first, and tell. */
+  setWindow(voi) {
+    this.reading.window = voi;
+    this.windowIsSet();
   }
 
   moveWindow(dx, dy) {
-    const { white } = this.header.picture;
-    const { centre, width } = this.state.window;
-    this.state.window = {
-      ...this.state.window,
-      centre: Math.min(white, Math.max(0, centre + dy * white)),
-      width: Math.min(2 * white, Math.max(1, width + dx * white)),
-    };
-    this.base = this.windowed();
+    this.reading.window = this.gray.moved(this.voi, dx, dy);
+    this.base = this.windowed(this.film ? 0 : Infinity); // as few pixels as do while it moves
     this.paintPictures();
+    this.film?.bar.tellWindow();
     this.tellNote();
   }
 
+  /** Paint the picture as it is to stay, and tell. */
+  windowIsSet() {
+    if (!this.isInputView) {
+      this.base = this.windowed();
+      this.paintPictures();
+    }
+    this.film?.bar.tell();
+    this.tellNote();
+    this.answer();
+  }
+
   paintPictures() {
-    for (const panel of this.panels) panel.paintPicture();
+    for (const each of this.pictures) each.paintPicture();
     this.swipe?.refresh();
   }
 
@@ -339,8 +383,7 @@ class Viewer {
   }
 
   tellNote() {
-    const { picture } = this.header;
-    const { centre, width: wide } = this.state.window ?? {};
+    const { center, width: wide } = this.gray && !this.film ? this.voi : {};
     const isCropped = this.panels.some(({ geometry }) => {
       const [top, left, bottom, right] = geometry.seen_box;
       const [height, width] = geometry.original_size;
@@ -348,7 +391,7 @@ class Viewer {
     });
     const widest = this.panels.find((panel) => panel.high === this.sharedEnd);
     const parts = [
-      picture.is_deep && wide && !this.isInputView && `Window ${number(centre - wide / 2)} to ${number(centre + wide / 2)}.`,
+      wide && !this.isInputView && `Window ${number(center - wide / 2)} to ${number(center + wide / 2)}.`,
       isCropped && !this.isInputView && "Dimmed: outside what the network looks at.",
       this.sharedEnd !== null && this.panels.length > 1 && widest && `Shared scale: its end is set by ${widest.about.title}; methods have different units.`,
     ];
@@ -357,7 +400,8 @@ class Viewer {
 
   /** Tell Python what is set, once a control is released. */
   answer() {
-    const text = JSON.stringify({ values: this.state.values, own: this.state.own, look: this.state.look });
+    const film = this.film ? { film: this.film.told() } : {};
+    const text = JSON.stringify({ values: this.state.values, own: this.state.own, look: this.state.look, ...film });
     if (text === this.answered) return;
     this.answered = text;
     this.send?.("settings", JSON.parse(text));
@@ -392,18 +436,21 @@ class Viewer {
     this.grid.style.setProperty("--zoom", zoom);
     this.grid.style.setProperty("--view", `translate(${x * 100}%, ${y * 100}%) scale(${zoom})`);
     this.grid.classList.toggle("is-zoomed", zoom > 1);
+    if (!this.film) return;
+    this.film.tellRule();
+    if (!this.isInputView && this.gray.levelFor(this.neededPx) !== this.gray.shown) this.windowIsSet();
   }
 
   /** Show the cross-hair at a share of the picture in every panel, with every panel's value. */
   point(x, y) {
     this.pointed = [x, y];
-    for (const panel of this.panels) panel.point(x, y);
+    for (const each of this.pictures) each.point(x, y);
   }
 
   /** Forget the cross-hair: its place means another one in another view. */
   unpoint() {
     this.pointed = null;
-    for (const panel of this.panels) panel.unpoint();
+    for (const each of this.pictures) each.unpoint();
   }
 
   hide(isHidden) {
@@ -428,17 +475,19 @@ class Viewer {
       this.grid.prepend(this.swipe.element);
     }
     button.setAttribute("aria-pressed", String(Boolean(this.swipe)));
+    if (this.film) this.applyView();
   }
 
   enlarge(panel) {
     const isLarge = panel.element.classList.toggle("is-large");
     panel.enlarge.textContent = isLarge ? "Smaller" : "Larger";
-    for (const other of this.panels) other.element.hidden = isLarge && other !== panel;
+    for (const other of this.pictures) other.element.hidden = isLarge && other !== panel;
+    if (this.film) this.applyView();
   }
 
   saveAll() {
     if (this.header.grid) save(tableSheet(this), "whynot-grid.png");
-    else save(sheet(this.panels.filter((panel) => !panel.failure).map((panel) => panel.sheet())), "whynot-maps.png");
+    else save(sheet(this.pictures.filter((panel) => !panel.failure).map((panel) => panel.sheet())), "whynot-maps.png");
   }
 }
 

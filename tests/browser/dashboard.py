@@ -18,6 +18,7 @@ TRIES = 5
 WAIT_MS = 20_000
 SEND_MS = 400
 ANSWER_MS = 2000
+PAGES = "xray|references|evaluate|models|classroom"
 
 # In the page: canvases are under the component's shadow root.
 READ_CANVAS = """canvas => {
@@ -101,7 +102,7 @@ class Dashboard:
         is_ours = not address or is_inside(address)  # others are counted where they are asked for
         # Opened at a page's own address, Streamlit first asks for its parts below that address.
         is_asked_below = bool(
-            re.search(r"/(models|references|evaluate)/_stcore/(host-config|health)$", address)
+            re.search(rf"/({PAGES})/_stcore/(host-config|health)$", address)
         )
         if message.type == "error" and is_ours and not is_asked_below:
             self.faults.append(f"console: {message.text} ({address})")

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Error, Page
 
 from benchmarks.viewer import MAX_BYTES, PARAMETERS, count_messages, make_message, open_viewer
 from components import colours
-from components.map_viewer.packing import Message, _basis
+from components.map_viewer.message import Message
+from components.map_viewer.packing import _basis
 from explain_core import Geometry
 from explain_core.maps import upsample
 from explain_core.methods.rendering import render_map

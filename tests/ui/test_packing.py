@@ -13,7 +13,8 @@ import PIL.Image
 import pytest
 
 from components import colours
-from components.map_viewer.packing import MAX_SIDE_PX, Message, pack
+from components.map_viewer.message import Message
+from components.map_viewer.packing import MAX_SIDE_PX, pack
 from explain_core import METHODS, Geometry, Image
 from explain_core.images.reading import image_from_pixels
 from explain_core.methods.settings import AGGREGATION
@@ -332,8 +333,11 @@ def test_the_networks_input_comes_in_gray_or_colour() -> None:
 def test_a_deep_gray_picture_keeps_its_depth() -> None:
     image = picture(60, 100, dtype=np.uint16, most=4096)
     header, arrays = unpacked(packed(image))
-    assert (header["picture"]["is_deep"], header["picture"]["white"]) == (True, 4095)
-    pixels = arrays[header["picture"]["pixels"]]
+    gray = header["picture"]["gray"]
+    assert [gray[name] for name in ("low", "high", "step", "first")] == [0, 4095, 1, 0]
+    (preset,) = gray["presets"]
+    assert (preset["center"], preset["width"], preset["function"]) == (2047.5, 4095, "LINEAR_EXACT")
+    pixels = arrays[gray["codes"]]
     assert pixels.dtype == np.uint16
     np.testing.assert_array_equal(pixels, image.pixels)
 
@@ -341,7 +345,7 @@ def test_a_deep_gray_picture_keeps_its_depth() -> None:
 def test_a_large_deep_gray_picture_is_scaled_down_by_averaging() -> None:
     image = picture(2 * MAX_SIDE_PX, 512, dtype=np.uint16, most=65536)
     header, arrays = unpacked(packed(image))
-    pixels = arrays[header["picture"]["pixels"]]
+    pixels = arrays[header["picture"]["gray"]["codes"]]
     expected = image.pixels.reshape(MAX_SIDE_PX, 2, 256, 2).mean(axis=(1, 3))
     assert pixels.dtype == np.uint16
     np.testing.assert_allclose(pixels, expected, atol=0.51)
