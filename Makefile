@@ -81,8 +81,11 @@ bench: $(DEV_STAMP)
 	@$(PY) -m benchmarks.speed $(ARGS)
 	@$(PY) -m benchmarks.bank --rows 50000
 	@$(PY) -m benchmarks.metrics
+	@OMP_NUM_THREADS=1 $(PY) -m benchmarks.classroom
 	@sh tests/browser/ensure_chromium.sh $(PY)
 	@$(PY) -m benchmarks.viewer
+	@$(PY) -m benchmarks.films
+	@$(PY) -m benchmarks.reading_room
 
 clean:
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

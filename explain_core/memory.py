@@ -40,9 +40,17 @@ class BoundedMemory(Generic[Value]):
             _, replaced = self._kept.pop(key, (None, 0))
             self._kept[key] = value, num_bytes
             self._num_bytes += num_bytes - replaced
-            while self._num_bytes > self._max_bytes:
-                _, (_, dropped) = self._kept.popitem(last=False)
-                self._num_bytes -= dropped
+            self._forget_down_to(self._max_bytes)
+
+    def shrink(self, max_bytes: int) -> None:
+        """Forget the values unused longest until no more bytes than these are kept."""
+        with self._lock:
+            self._forget_down_to(max_bytes)
+
+    def _forget_down_to(self, max_bytes: int) -> None:
+        while self._num_bytes > max_bytes:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._num_bytes -= dropped
 
     @property
     def num_bytes(self) -> int:

@@ -34,6 +34,7 @@ from components.caching.films import (
     marks_on,
     phantom,
     phantom_truth,
+    pictures_of,
     reference_films,
 )
 from components.caching.judging import (
@@ -132,6 +133,7 @@ __all__ = [
     "pass_seconds",
     "phantom",
     "phantom_truth",
+    "pictures_of",
     "plane_of",
     "probed_model",
     "probed_name",

@@ -17,6 +17,7 @@ from explain_core.images.dicom_study import StudyFilm
 from explain_core.images.film import Film, film_of_image
 from explain_core.references.bank import Bank
 from explain_core.references.earlier import earlier_film_set
+from explain_core.references.pictures import Pictures
 from explain_core.truth import Truth
 
 
@@ -52,8 +53,12 @@ def marks_on(film: Film) -> tuple[Mark, ...]:
 
 @st.cache_resource(max_entries=8, show_spinner="Fetching reference films …")
 def _reference_films(key: Hashable, _bank: Bank, _label: str) -> ReferenceImages:
-    pictures = DrawnFilms(_bank) if _bank.name in BANKS.values() else None
-    return reference_images(_bank, _label, pictures=pictures)
+    return reference_images(_bank, _label, pictures=pictures_of(_bank))
+
+
+def pictures_of(bank: Bank) -> Pictures:
+    """Return where a bank's pictures are found; phantoms are drawn anew."""
+    return DrawnFilms(bank) if bank.name in BANKS.values() else bank
 
 
 def reference_films(bank: Bank, label: str) -> ReferenceImages:

@@ -9,7 +9,7 @@ import streamlit as st
 
 Value = TypeVar("Value")
 
-_MAX_ENTRIES = 64
+_MAX_ENTRIES = 512
 
 
 def shared(key: Hashable, make: Callable[[], Value]) -> Value:

@@ -32,6 +32,10 @@ class EvidenceStore:
         """Return how many bytes are kept."""
         return self._kept.num_bytes
 
+    def shrink(self, max_bytes: int) -> None:
+        """Forget what was unused longest until no more bytes than these are kept."""
+        self._kept.shrink(max_bytes)
+
     def evidence(self, kind: EvidenceKind[Evidence], asked: Asked) -> Evidence:
         """Return evidence of a kind, running the network where it is not kept."""
         key = (

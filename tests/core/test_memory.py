@@ -118,3 +118,19 @@ def test_bytes_are_the_sum_of_what_is_kept_after_drops_and_replacements():
         sizes = {name: size for name, size in sizes.items() if memory.get(name) is not None}
         memory.get(key)
         assert memory.num_bytes == sum(sizes.values()) <= 800
+
+
+def test_shrinking_keeps_what_was_used_last_and_later_values_come_in_as_before():
+    memory = BoundedMemory(max_bytes=4 * 80)
+    for name in ("first", "second", "third"):
+        memory.put(name, np.zeros(10))
+    memory.get("first")
+    memory.shrink(100)
+    assert [memory.get(name) is not None for name in ("first", "second", "third")] == [
+        True,
+        False,
+        False,
+    ]
+    assert memory.num_bytes == 80
+    memory.put("fourth", np.zeros(20))
+    assert memory.num_bytes == 240

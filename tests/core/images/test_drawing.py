@@ -109,3 +109,22 @@ def test_a_canvas_of_no_size_is_refused() -> None:
 def test_other_arrays_are_refused(pixels: np.ndarray) -> None:
     with pytest.raises(ImageError, match=r"must be \(H, W\) uint8, light strokes on dark \(got"):
         centre_drawing(pixels)
+
+
+def test_an_erased_drawing_keeps_its_place_and_size() -> None:
+    """The block's lower half goes: by itself, what is left would be centred."""
+    whole = np.zeros((50, 50), np.uint8)
+    whole[3:13, 30:40] = 200
+    left = whole.copy()
+    left[8:] = 0
+    expected = np.zeros((280, 280), np.uint8)
+    expected[40:140, 40:240] = 200
+    laid_out = centre_drawing(left, like=whole).pixels
+    edge = slice(130, 150)  # resampling softens it
+    np.testing.assert_array_equal(np.delete(laid_out, edge, 0), np.delete(expected, edge, 0))
+    assert not centre_drawing(left).pixels[:80].any()
+
+
+def test_a_drawing_is_laid_out_like_one_of_its_own_size_only() -> None:
+    with pytest.raises(ImageError, match=r"got \(40, 50\)"):
+        centre_drawing(np.full((50, 50), 200, np.uint8), like=np.full((40, 50), 200, np.uint8))
