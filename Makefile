@@ -62,7 +62,7 @@ types: $(DEV_STAMP)
 
 unit: $(DEV_STAMP)
 	@echo "== tests: unit, contracts, ui"
-	@$(PY) -m pytest -m "not browser" -n auto --maxprocesses 4
+	@$(PY) -m pytest -m "not browser" -n auto --maxprocesses 4 --dist worksteal
 
 browser: $(DEV_STAMP)
 	@echo "== tests in a browser"

@@ -80,7 +80,7 @@ def _say_what_is_found(
     what = ", ".join(found) or "none of its labels"
     st.markdown(f"**The model finds {what}**")
     st.caption(
-        f"Each label has its own probability; above {percent(DEFAULT_THRESHOLD)} it counts as found."
+        f"Each label has its own probability; from {percent(DEFAULT_THRESHOLD)} it counts as found."
         if model.operating_points is None
         else "Each label has its own probability and operating point (the tick), from which it "
         "counts as found."

@@ -209,7 +209,7 @@ def score_button(maps: Sequence[ShownMap]) -> Scoring | None:
     told = f", about {about(scoring.seconds)}" if scoring.seconds > TOLD_FROM_S else ""
     with slot.container(width="content"):
         is_pressed = st.button(
-            f"Score {'again' if is_again else 'these maps'}{told}",
+            f"Score {_what(maps, is_again)}{told}",
             key="score-maps",
             icon=_ICON,
             help="How well each map accounts for the model’s answer, and whether it does better "
@@ -219,6 +219,12 @@ def score_button(maps: Sequence[ShownMap]) -> Scoring | None:
         state.start(scoring.id)
         st.rerun()
     return None
+
+
+def _what(maps: Sequence[ShownMap], is_again: bool) -> str:
+    if is_again:
+        return "again"
+    return "this map" if len(maps) == 1 else "these maps"
 
 
 def show_scores(maps: Sequence[ShownMap]) -> None:

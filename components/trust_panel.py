@@ -41,7 +41,7 @@ _HEADLESS = (
     "This method does not look at the classifier, so randomising it alone changes nothing: the "
     "first stage says nothing of the map."
 )
-_TITLES: dict[Step, str] = {
+TITLES: dict[Step, str] = {
     "curves": "Against the controls",
     "weights": "When the network forgets",
     "noise": "With a little noise",
@@ -141,7 +141,7 @@ def _show_findings(tested: Tested) -> None:
             _say(step, found)
     if not tested.left:
         if "seed" not in tested.steps:
-            st.markdown(f"{_NO_ICON} **{_TITLES['seed']}** —{_without_seed(tested)}")
+            st.markdown(f"{_NO_ICON} **{TITLES['seed']}** —{_without_seed(tested)}")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"{ONE_PICTURE} The marks are ours.", width="content")
             st.page_link("pages/evaluate.py", label="Evaluate", icon=":material/monitoring:")
@@ -176,7 +176,7 @@ def _say(step: Step, found: Any) -> None:
         verdict = verdict_of(step, found)
         text, figures, is_good = verdict.text, minus(verdict.figures), verdict.is_good
     told = f"  \n:small[:gray[{figures[:1].upper() + figures[1:]}.]]" if figures else ""
-    st.markdown(f"{_ICONS[is_good]} **{_TITLES[step]}** — {text}{told}")
+    st.markdown(f"{_ICONS[is_good]} **{TITLES[step]}** — {text}{told}")
 
 
 # ---- what they rest on -------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def _say(step: Step, found: Any) -> None:
 
 def _show(tested: Tested, step: Step, found: Any) -> None:
     key = f"trust-{step}"
-    st.markdown(f"**{_TITLES[step]}**")
+    st.markdown(f"**{TITLES[step]}**")
     if isinstance(found, Curves):
         show_curves(found, tested.shown.title, key)
     elif isinstance(found, Forgotten):

@@ -216,7 +216,7 @@ class Tested:
         assert references is not None
         banks = caching.banks_of(model)
         sets = [KeptPictures(each.thumbnails) for each in state.kept_sets(model).values()]
-        found = self._spread(references.ids, AllPictures([*sets, *banks]))
+        found = self._spread(references.ids, AllPictures([*sets, *map(caching.pictures_of, banks)]))
         if len(found) > 1:
             return found, f"{len(found):,} of the {len(references.ids):,} pictures"
         classes = tuple(int(label) for label in np.unique(references.labels) if label >= 0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
 from components import caching, state
-from components.map_viewer import show_maps
+from components.map_viewer import settings_before, show_maps
 from components.map_viewer.film_view import FilmView
 from components.model_picker import bank_picker, layer_picker, model_picker
 from components.notices import reading_note, show_cautions, show_error
@@ -19,11 +19,11 @@ from components.prediction import show_prediction
 from components.reference_builder import Place
 from components.slow_methods import Prepared, Task, prepare_quick, run_started
 from components.xray.annotation import annotation_widgets, show_measures
+from components.xray.doubts import Doubt, doubts_of
 from components.xray.examine import examine
 from components.xray.film_facts import research_notice, show_film_facts
 from components.xray.film_input import ChosenFilm, film_input
 from components.xray.findings import Finding, findings_of, findings_picker, shown_findings
-from components.xray.honesty import cautions_of
 from components.xray.maps import (
     FindingMap,
     methods_picker,
@@ -31,7 +31,7 @@ from components.xray.maps import (
     tested_map,
     wanted_maps,
 )
-from components.xray.offered import FIRST_MODEL, PHANTOM_MODELS, is_offered
+from components.xray.offered import FIRST_MODEL, PHANTOM_MODELS, RADIOGRAPHS, is_offered
 from components.xray.reference import Reference, reference_widgets
 from components.xray.report_form import Reported, report_form
 from explain_core import ExplainError, Model
@@ -67,12 +67,31 @@ class Asked:
     @property
     def text(self) -> str:
         """Return the question in words."""
+        if self.findings and not any(finding.is_called for finding in self.findings):
+            return "The model calls no finding on this film"
         names = [finding.name for finding in self.asked]
         *first, last = names or ["this"]
         said = f"{', '.join(first)} and {last}" if first else last
         is_called = any(finding.is_called for finding in self.asked)
         what = "made the model say" if is_called or not names else "speaks for"
         return f"What in this film {what} {said}, compared with {self.reference.words}?"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what makes all that is said of this film doubtful, in sentences."""
+        film, found = self.chosen.film, []
+        if self.model.name in PHANTOM_MODELS and self.chosen.case is None:
+            found.append(
+                f"“{self.model.name}” knows nothing but drawn phantoms: what it says of any other "
+                "film means nothing, though the page works. Choose a model that learnt from films."
+            )
+        if film.modality and film.modality not in RADIOGRAPHS:
+            found.append(
+                f"The file says that this is no radiograph but {film.modality}: a model of chest "
+                "films has not learnt from such pictures."
+            )
+        cautions = picture_cautions(self.model, film.image)
+        return (*found, *(caution.text for caution in cautions))
 
     @property
     def source(self) -> str:
@@ -155,13 +174,13 @@ def _show_prediction(asked: Asked) -> None:
         st.caption("It gives features only: films are compared, nothing is called.")
     else:
         show_prediction(asked.model, asked.logits)
-    if asked.model.name in PHANTOM_MODELS and asked.chosen.case is None:
-        st.warning(
-            f"“{asked.model.name}” knows nothing but drawn phantoms: what it says of any other "
-            "film means nothing, though the page works. Choose a model that learnt from films.",
-            icon=":material/warning:",
-        )
-    show_cautions(picture_cautions(asked.model, asked.chosen.film.image))
+    for warning in asked.warnings:
+        st.warning(warning, icon=":material/warning:")
+
+
+def _in_short(doubts: Sequence[Doubt]) -> str:
+    """Return what speaks against a map, for its head."""
+    return "; ".join(dict.fromkeys(doubt.words for doubt in doubts))
 
 
 def _say_nothing_shown(asked: Asked, hidden: Sequence[Finding]) -> None:
@@ -191,20 +210,31 @@ def _maps(
         panel_of(name, wanted[name], basis, asked.reference, prepared.notes.get(name, ""))
         for name, basis in prepared.bases.items()
     ]
+    parameters = parameters_of({panel.method for panel in panels}, "render")
     with annotating:
         marked = annotation_widgets(asked.chosen)
+    film = FilmView(asked.chosen.film, asked.chosen.mark, None if marked is None else marked.truths)
+    settings = settings_before(panels, parameters, viewer=state.XRAY_VIEWER, film=film)
+    maps = {
+        panel.name: tested_map(wanted[panel.name], panel, settings)
+        for panel in panels
+        if not prepared.notes.get(panel.name)
+    }
+    doubts = {
+        name: doubts_of(asked.place, asked.chosen.film, asked.reference, each)
+        for name, each in maps.items()
+    }
+    panels = [replace(panel, doubt=_in_short(doubts.get(panel.name, ()))) for panel in panels]
     with viewer:
-        settings = show_maps(
+        show_maps(
             asked.model,
             asked.chosen.film.image,
             panels,
-            parameters_of({panel.method for panel in panels}, "render"),
+            parameters,
             question=asked.text,
             source=asked.source,
             viewer=state.XRAY_VIEWER,
-            film=FilmView(
-                asked.chosen.film, asked.chosen.mark, None if marked is None else marked.truth
-            ),
+            film=film,
         )
     found = [
         caution
@@ -215,18 +245,19 @@ def _maps(
     ]
     with cautions:
         show_cautions(found)
-    maps = [
-        tested_map(wanted[panel.name], panel, settings)
-        for panel in panels
-        if not prepared.notes.get(panel.name)
-    ]
     if marked is not None and maps:
         with annotating:
-            show_measures(marked, [each.shown for each in maps])
+            show_measures(marked, [each.shown for each in maps.values()])
     started: list[tuple[Task, Any]] = []
     with believing:
         if maps:
-            started = examine(asked.place, asked.chosen.film, asked.reference, maps)
+            started = examine(
+                asked.place,
+                asked.chosen.film,
+                asked.reference,
+                list(maps.values()),
+                list(doubts.values()),
+            )
         else:
             st.caption("There is no whole map yet to judge.")
     with reporting:
@@ -237,22 +268,19 @@ def _maps(
                 chosen=asked.chosen,
                 findings=asked.findings,
                 maps=tuple(
-                    (panel, each.shown)
-                    for each in maps
-                    for panel in panels
-                    if panel.basis is each.shown.basis
+                    (panel, maps[panel.name].shown) for panel in panels if panel.name in maps
                 ),
+                doubts=tuple(tuple(doubt.text for doubt in each) for each in doubts.values()),
                 settings=settings,
                 marked=marked,
                 cautions=(
-                    *(caution.text for caution in found),
+                    *asked.warnings,
                     *(
-                        text
-                        for each in maps
-                        for text in cautions_of(
-                            asked.place, asked.chosen.film, asked.reference, each
-                        )
+                        f"The model does not call {finding.name} on this film."
+                        for finding in asked.asked
+                        if not finding.is_called
                     ),
+                    *(caution.text for caution in found),
                 ),
             )
         )

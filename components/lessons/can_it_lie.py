@@ -260,6 +260,7 @@ def _show_panels(
         question=question,
         source=f"Model {asked.model.name}, a drawn film with {asked.finding}",
         viewer=viewer,
+        is_plain=True,
     )
 
 

@@ -123,4 +123,5 @@ def _show_maps(finding: str, looks: Mapping[str, Look], method: str) -> None:
         question=f"Where do two networks look for {finding}?",
         source=f"Models {HONEST} and {CHEATING}",
         viewer=f"lesson-{NAME}-catch",
+        is_plain=True,
     )

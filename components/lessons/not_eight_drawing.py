@@ -172,6 +172,7 @@ def _maps(model: Model, bank: Bank, image: Image, asked: Asked, lesson: str) -> 
         question=f"Why {model.classes[target]} and not {_listed(model, against)}?",
         source=f"Model {model.name}",
         viewer=f"lesson-{lesson}",
+        is_plain=True,
     )
     if len(asked.against) > _MAX_AGAINST:
         st.caption(f"The first {_MAX_AGAINST} of the digits are shown.")

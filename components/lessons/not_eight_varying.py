@@ -197,6 +197,7 @@ def _map(
         question=f"What sets this picture apart from other {plural}?",
         source=f"Model {model.name}",
         viewer=f"lesson-{lesson}-varies",
+        is_plain=True,
     )
 
 

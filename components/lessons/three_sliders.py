@@ -134,6 +134,7 @@ def _show_maps(
         question=f"Why {target}, and not {other}?",
         source=f"Model {asked.model.name}",
         viewer=VIEWER,
+        is_plain=True,
     )
     return {
         slider.name: float(set_now.own.get(slider.method, set_now.shared)[slider.name])

@@ -33,6 +33,7 @@ __all__ = [
     "Settings",
     "Table",
     "meaning",
+    "settings_before",
     "show_maps",
     "show_table",
 ]
@@ -46,6 +47,8 @@ _MODULES = (  # each after those that it imports
     "regions.js",
     "lengths.js",
     "marks.js",
+    "annotations.js",
+    "film_facts.js",
     "pointers.js",
     "view.js",
     "panel.js",
@@ -87,6 +90,7 @@ class Panel:
         reversed_subtitle: the same while "reverse" is on.
         foot: what else took effect, in words.
         meaning: what the ends of the legend mean, for the unsigned and for the signed view.
+        doubt: why the map may not be worth believing, in a few words; told at its head.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Panel:
     reversed_subtitle: str
     foot: str
     meaning: Mapping[str, tuple[str, str]]
+    doubt: str = ""
 
 
 def meaning(method: str) -> Mapping[str, tuple[str, str]]:
@@ -165,6 +170,7 @@ def show_maps(
     viewer: str = state.VIEWER,
     film: FilmView | None = None,
     look: Mapping[str, Any] | None = None,
+    is_plain: bool = False,
 ) -> Settings:
     """Show the panels with their sliders, and return what is set.
 
@@ -176,6 +182,7 @@ def show_maps(
         viewer: key of the viewer, under which the page remembers what was set.
         film: shows the picture as on a reading workstation, beside its maps or without any.
         look: how maps are drawn at first, where that differs from the viewer's own.
+        is_plain: leave out exports and how maps are drawn, for who is to look at one thing.
     """
     if film is not None:
         look = {**_FILM_LOOK, **(look or {})}
@@ -187,6 +194,7 @@ def show_maps(
             "reversed_subtitle": panel.reversed_subtitle,
             "foot": panel.foot,
             "meaning": panel.meaning,
+            "doubt": panel.doubt,
         }
         for panel in panels
     ]
@@ -195,7 +203,7 @@ def show_maps(
         question,
         source,
         None if film is None else film.key,
-        json.dumps([described, look]),
+        json.dumps([described, look, is_plain]),
         *(id(panel.basis) for panel in panels),
     )
 
@@ -210,11 +218,32 @@ def show_maps(
             question=question,
             source=source,
             look=look,
+            is_plain=is_plain,
             film=film,
             geometry=None if panels else model.geometry(image),
         )
 
-    told = _shown(viewer, caching.message_of(key, make))
+    return _as_set(_shown(viewer, caching.message_of(key, make)), panels, parameters, film)
+
+
+def settings_before(
+    panels: Sequence[Panel],
+    parameters: Sequence[Parameter],
+    *,
+    viewer: str,
+    film: FilmView | None = None,
+) -> Settings:
+    """Return what `show_maps` will, before anything is shown: what the page told last."""
+    told = state.told(viewer, "settings")
+    return _as_set(told if isinstance(told, Mapping) else None, panels, parameters, film)
+
+
+def _as_set(
+    told: Mapping[str, Any] | None,
+    panels: Sequence[Panel],
+    parameters: Sequence[Parameter],
+    film: FilmView | None,
+) -> Settings:
     return replace(
         _settings(told, parameters),
         methods={panel.name: panel.method for panel in panels},

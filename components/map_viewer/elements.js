@@ -16,6 +16,15 @@ export function spread(texts) {
   return row;
 }
 
+/** A line that warns, with its sign; screen readers hear "Caution". */
+export function warning(text) {
+  const line = make("span", { className: "doubt" });
+  const sign = svg("svg", { viewBox: "0 0 16 16", role: "img", "aria-label": "Caution:" });
+  sign.append(svg("path", { d: "M8 1.5 15 14.5H1Z" }), svg("path", { d: "M8 6v4.2M8 11.8v1.2", class: "stroke" }));
+  line.append(sign, make("span", { textContent: text }));
+  return line;
+}
+
 /** A row of radio buttons that looks like one segmented control. */
 export function choice(label, options, target, name, change, help = "") {
   const box = make("fieldset", { className: "choice", title: help });

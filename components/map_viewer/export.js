@@ -2,6 +2,8 @@
 
 import { make } from "./elements.js";
 
+const CAUTION_FONT = "600 13px system-ui, sans-serif";
+
 /** A canvas with every panel, its legend, question and parameters. */
 export function sheet(panels) {
   const side = panels.length === 1 ? 900 : 480;
@@ -9,7 +11,10 @@ export function sheet(panels) {
   const line = 20;
   const columns = Math.min(panels.length, 4);
   const picture = panels.map(({ aspect: [h, w] }) => [side * Math.min(1, w / h), side * Math.min(1, h / w)]);
-  const tall = Math.max(...picture.map(([, h]) => h)) + (6 + Math.max(...panels.map(({ lines }) => lines.length))) * line;
+  const doubts = panels.map(({ doubt }) => (doubt ? wrapped(`Caution: ${doubt}`, side) : []));
+  const heads = 1 + Math.max(...doubts.map((each) => each.length));
+  const feet = (panels.some(({ rule }) => rule) ? 6 : 5) + Math.max(...panels.map(({ lines }) => lines.length));
+  const tall = Math.max(...picture.map(([, h]) => h)) + (heads + feet) * line;
   const rows = Math.ceil(panels.length / columns);
   const canvas = make("canvas", { width: columns * (side + margin) + margin, height: rows * (tall + margin) + margin });
   const context = canvas.getContext("2d");
@@ -22,9 +27,18 @@ export function sheet(panels) {
     context.fillStyle = "#111";
     context.font = "600 15px system-ui, sans-serif";
     context.fillText(panel.title, 0, 14, side);
-    context.translate(0, line + 4);
+    context.font = CAUTION_FONT;
+    context.fillStyle = "#8a4200";
+    doubts[i].forEach((text, row) => context.fillText(text, 0, 14 + (1 + row) * line));
+    context.fillStyle = "#111";
+    context.translate(0, heads * line + 4);
     panel.paint(context, wide, high);
     context.translate(0, high + 8);
+    if (panel.rule) {
+      drawRule(context, panel.rule, wide);
+      context.translate(0, line);
+    }
+    context.font = "600 15px system-ui, sans-serif";
     if (panel.none) {
       context.fillText(panel.none, 0, 14, side);
     } else if (panel.table) {
@@ -50,6 +64,28 @@ export function sheet(panels) {
     context.restore();
   });
   return canvas;
+}
+
+/** A bar of a share of the width and what its length is, below a picture. */
+function drawRule(context, { share, text }, width) {
+  context.strokeStyle = "#111";
+  context.lineWidth = 1;
+  context.strokeRect(0.5, 0.5, Math.max(2, share * width - 1), 4);
+  context.font = "12px system-ui, sans-serif";
+  context.fillText(text, share * width + 8, 8);
+}
+
+/** A text in lines no wider than `width`. */
+function wrapped(text, width) {
+  const context = make("canvas", {}).getContext("2d");
+  context.font = CAUTION_FONT;
+  const lines = [];
+  for (const word of text.split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 export function save(canvas, name) {

@@ -1,17 +1,19 @@
-// A film as a reading workstation shows it: its window, regions, ruler and known annotation, on all
-// pictures at once. What is set belongs to one film; another one begins afresh.
+// A film as a reading workstation shows it: its window, regions, rulers and known annotations, on all
+// pictures at once. What is set belongs to one film; another one begins afresh. Regions and rulers
+// are things with a kind and points, [row, column] in pixels of the film.
 
+import { knownItems } from "./annotations.js";
 import { make, number } from "./elements.js";
 import { FilmBar } from "./film_bar.js";
+import { linesOf, placeInWords } from "./film_facts.js";
 import { FilmPanel } from "./film_panel.js";
 import { Gestures } from "./gestures.js";
-import { distance, lengthText, roundLength } from "./lengths.js";
-import { chained } from "./marks.js";
-import { areaShare, bounds, contains, coverageOf, outline, regionShare, track } from "./regions.js";
-import { contour } from "./render.js";
+import { distance, lengthText, letter, planeText, roundLength } from "./lengths.js";
+import { bounds, outline, track } from "./regions.js";
 
-const MAX_REGIONS = 20;
-const UNREAD = { window: null, isInverted: false, regions: [], ruler: null, tool: "move", chosen: -1 };
+const MAX = { regions: 20, rulers: 10 };
+const REGION_TOOLS = ["box", "ellipse", "polygon"];
+const UNREAD = { window: null, isInverted: false, regions: [], rulers: [], tool: "move", chosen: null };
 const MOST_OF_STAGE = 0.25; // that the scale bar takes
 
 export class Film {
@@ -20,7 +22,7 @@ export class Film {
     this.about = viewer.header.film;
     this.reading = readingOf(viewer.state, this.about.name);
     this.draft = this.loose = null;
-    this.known = this.about.annotation ? { kind: "known", ...this.knownOutline() } : null;
+    this.known = knownItems(this.about.annotations, viewer.arrays, this.size);
     this.peaks = new Map();
     this.gestures = new Gestures(this);
     this.panel = new FilmPanel(viewer);
@@ -39,16 +41,30 @@ export class Film {
     return this.reading.tool;
   }
 
-  get chosen() {
-    return this.reading.chosen;
+  /** What the tool draws: the name of a list of things, or null. */
+  get drawn() {
+    if (this.tool === "ruler") return "rulers";
+    return REGION_TOOLS.includes(this.tool) ? "regions" : null;
   }
 
   get isFull() {
-    return this.reading.regions.length >= MAX_REGIONS;
+    return Boolean(this.drawn) && this.reading[this.drawn].length >= MAX[this.drawn];
   }
 
-  get chosenRegion() {
-    return this.reading.regions[this.chosen] ?? null;
+  /** The region or the ruler that is chosen, else null. */
+  get chosen() {
+    const { chosen } = this.reading;
+    return chosen && (this.reading[chosen.list][chosen.index] ?? null);
+  }
+
+  isChosen(list, index) {
+    const { chosen } = this.reading;
+    return chosen?.list === list && chosen.index === index;
+  }
+
+  /** The chosen thing, where the tool may take hold of it. */
+  get held() {
+    return this.drawn === null || this.drawn === this.reading.chosen?.list ? this.chosen : null;
   }
 
   // ---- places --------------------------------------------------------------------------------
@@ -97,45 +113,47 @@ export class Film {
     this.refresh();
   }
 
-  choose(index) {
-    this.reading.chosen = index;
+  /** Choose what stands at a place of a list; null chooses nothing. */
+  choose(chosen) {
+    this.reading.chosen = chosen;
     this.refresh();
   }
 
-  add(region) {
-    const [top, left, bottom, right] = bounds(region);
-    if (!(top < bottom && left < right) || this.isFull) return;
-    this.reading.regions = [...this.reading.regions, region];
-    this.reading.chosen = this.reading.regions.length - 1;
+  add(thing) {
+    const list = thing.kind === "ruler" ? "rulers" : "regions";
+    if (!hasExtent(thing) || this.reading[list].length >= MAX[list]) return;
+    this.reading[list] = [...this.reading[list], thing];
+    this.reading.chosen = { list, index: this.reading[list].length - 1 };
   }
 
-  replace(region) {
-    this.reading.regions = this.reading.regions.map((each, i) => (i === this.chosen ? region : each));
+  /** Put another thing into the place of the chosen one. */
+  replace(thing) {
+    const { list, index } = this.reading.chosen;
+    this.reading[list] = this.reading[list].map((each, i) => (i === index ? thing : each));
   }
 
-  /** Move points of the chosen region, where it still encloses an area. */
+  /** Move points of the chosen thing, where it still encloses an area or has a length. */
   change(move) {
-    const region = { ...this.chosenRegion, points: move(this.chosenRegion.points) };
-    const [top, left, bottom, right] = bounds(region);
-    if (top < bottom && left < right) this.replace(region);
+    const thing = { ...this.chosen, points: move(this.chosen.points) };
+    if (hasExtent(thing)) this.replace(thing);
   }
 
-  /** Delete the chosen region, or the ruler's line while that is the tool. */
+  /** Delete the chosen thing. */
   remove() {
-    if (this.tool === "ruler" && this.reading.ruler) this.reading.ruler = null;
-    else if (this.chosenRegion) this.reading.regions = this.reading.regions.filter((_, i) => i !== this.chosen);
-    else return false;
-    this.reading.chosen = -1;
+    if (!this.chosen) return false;
+    const { list, index } = this.reading.chosen;
+    this.reading[list] = this.reading[list].filter((_, i) => i !== index);
+    this.reading.chosen = null;
     this.refresh();
     this.viewer.answer();
     return true;
   }
 
-  /** Leave off: what is being drawn, else the chosen region, else the tool. */
+  /** Leave off: what is being drawn, else the chosen thing, else the tool. */
   escape() {
     this.gestures.cancel();
     if (this.draft) this.draft = this.loose = null;
-    else if (this.chosen >= 0) this.reading.chosen = -1;
+    else if (this.chosen) this.reading.chosen = null;
     else this.reading.tool = "move";
     this.refresh();
     return true;
@@ -145,7 +163,7 @@ export class Film {
   addInMiddle() {
     const [[top, left], [bottom, right]] = [this.clamped(this.placeOf([0.35, 0.35])), this.clamped(this.placeOf([0.65, 0.65]))];
     const middle = [(top + bottom) / 2, (left + right) / 2];
-    if (this.tool === "ruler") this.reading.ruler = [[middle[0], left], [middle[0], right]];
+    if (this.tool === "ruler") this.add({ kind: "ruler", points: [[middle[0], left], [middle[0], right]] });
     else if (this.tool === "polygon") this.add({ kind: "polygon", points: [[top, middle[1]], [middle[0], right], [bottom, middle[1]], [middle[0], left]] });
     else if (this.tool === "box" || this.tool === "ellipse") this.add({ kind: this.tool, points: [[top, left], [bottom, right]] });
     else return false;
@@ -154,14 +172,9 @@ export class Film {
     return true;
   }
 
-  /** The topmost region around a place, -1 for none. */
-  regionAt(place) {
-    return this.reading.regions.findLastIndex((each) => contains(each, place));
-  }
-
   told() {
-    const { window, isInverted, regions } = this.reading;
-    return { name: this.about.name, window, is_inverted: isInverted, regions };
+    const { window, isInverted, regions, rulers } = this.reading;
+    return { name: this.about.name, window, is_inverted: isInverted, regions, rulers: rulers.map(({ points }) => points) };
   }
 
   // ---- what is shown -------------------------------------------------------------------------
@@ -181,59 +194,49 @@ export class Film {
 
   tellPicture(picture) {
     picture.marks.show(this.items(picture), this.box);
-    const lines = this.linesOf(picture);
+    const lines = linesOf(this, picture);
     if (lines.join("\n") === picture.told) return;
     picture.told = lines.join("\n");
     picture.facts.replaceChildren(...lines.map((textContent) => make("li", { textContent })));
   }
 
   items(picture) {
-    const { regions, ruler } = this.reading;
     const { look } = this.viewer.state;
-    const items = this.known && look.known ? [this.known] : [];
-    if (regions !== this.itemsOf?.regions || this.chosen !== this.itemsOf.chosen) {
-      this.itemsOf = { regions, chosen: this.chosen, items: regions.map((each, i) => this.regionItem(each, i)) };
-    }
-    items.push(...this.itemsOf.items);
-    if (ruler) items.push({ kind: "ruler", d: track(ruler), handles: ruler, label: lengthText(ruler, this.about.spacing), at: ruler[1] });
+    const items = [...(look.known ? this.known : []), ...this.thingItems()];
     if (this.draft) items.push(this.draftItem());
     const peak = look.peak && this.peaks.get(picture);
     if (peak) items.push({ kind: "peak", at: peak, title: `Most salient peak, ${placeInWords(peak)}` });
     return items;
   }
 
+  /** Regions and rulers; the same ones as before while none was changed. */
+  thingItems() {
+    const { regions, rulers, chosen } = this.reading;
+    const now = [regions, rulers, chosen];
+    if (!this.itemsOf?.every((each, i) => each === now[i])) {
+      this.itemsOf = now;
+      this.itemsNow = [...regions.map((each, i) => this.regionItem(each, i)), ...rulers.map((each, i) => this.rulerItem(each, i))];
+    }
+    return this.itemsNow;
+  }
+
+  rulerItem({ points }, index) {
+    const label = `${letter(index)} ${lengthText(points, this.about.spacing)}`;
+    return { kind: "ruler", d: track(points), label, at: points[1], handles: this.isChosen("rulers", index) ? points : [] };
+  }
+
   regionItem(region, index) {
     const [top, left] = bounds(region);
-    const isChosen = index === this.chosen;
+    const isChosen = this.isChosen("regions", index);
     const kind = isChosen ? "chosen" : "region";
     return { kind, d: outline(region), label: String(index + 1), at: [top, left], handles: isChosen ? region.points : [] };
   }
 
   draftItem() {
     const { kind, points } = this.draft;
+    if (kind === "ruler") return { kind, d: track(points), label: lengthText(points, this.about.spacing), at: points[1], handles: points };
     if (kind !== "polygon") return { kind: "draft", d: outline(this.draft) };
     return { kind: "draft", d: track(this.loose ? [...points, this.loose] : points), handles: points };
-  }
-
-  /** What is to be said below a picture. */
-  linesOf(picture) {
-    const lines = [];
-    const peak = this.viewer.state.look.peak && this.peaks.get(picture);
-    if (peak) lines.push(`Peak at ${placeInWords(peak)}`);
-    this.reading.regions.forEach((region, i) => {
-      const { geometry } = picture;
-      const inside = coverageOf(region, geometry);
-      const area = `${percent(areaShare(inside, geometry))} of ${seesAll(geometry) ? "the film" : "what the network sees"}`;
-      if (!picture.map) lines.push(`${i + 1}: ${area}`);
-      else if (!picture.failure) lines.push(`${i + 1}: ${shareInWords(regionShare(picture.map, inside))} in ${area}`);
-    });
-    return lines;
-  }
-
-  /** The same and how the film is shown, for exports. */
-  exportLines(picture) {
-    const isKnown = this.known && this.viewer.state.look.known;
-    return [`Film: ${this.bar.windowInWords}`, ...this.linesOf(picture), ...(isKnown ? ["Dashed: known annotation"] : [])];
   }
 
   /** A round length as a share of the stage, in words; only where lengths are known. */
@@ -241,29 +244,17 @@ export class Film {
     const { spacing } = this.about;
     const across = distance([[0, 0], [0, this.box[2] / zoom]], spacing).length;
     const length = roundLength(MOST_OF_STAGE * across);
-    return { share: length / across, text: `${length} ${spacing.unit}` };
+    return { share: length / across, text: `${length} ${spacing.unit}${planeText(spacing)}` };
   }
 
-  /** Show that length in the corner of every picture. */
+  /** Show that length below every picture. */
   tellRule() {
     if (!this.about.spacing) return;
     const { share, text } = this.ruleAt(this.viewer.view.zoom);
-    for (const { rule } of this.viewer.pictures) {
+    for (const { rule } of [...this.viewer.pictures, this.viewer.swipe].filter(Boolean)) {
       rule.style.setProperty("--length", `${100 * share}%`);
-      rule.replaceChildren(make("span", { textContent: text }));
+      rule.lastChild.textContent = text;
     }
-  }
-
-  knownOutline() {
-    const { mask, boxes } = this.about.annotation;
-    if (mask === null) {
-      return { d: boxes.map(([top, left, bottom, right]) => outline({ kind: "box", points: [[top, left], [bottom, right]] })).join("") };
-    }
-    const { values, shape: [height, width] } = this.viewer.arrays[mask];
-    const framed = new Uint8Array((height + 2) * (width + 2)); // so that outlines close at the edge
-    for (let y = 0; y < height; y++) framed.set(values.subarray(y * width, (y + 1) * width), (y + 1) * (width + 2) + 1);
-    const [x, y] = [this.size[1] / width, this.size[0] / height];
-    return { d: chained(contour(framed, [height + 2, width + 2], 127.5)), matrix: [x, 0, 0, y, -x, -y] };
   }
 }
 
@@ -274,26 +265,16 @@ function readingOf(state, name) {
   return state.readings.get(name);
 }
 
+/** Whether a region encloses an area, or a ruler has a length. */
+function hasExtent(thing) {
+  const [top, left, bottom, right] = bounds(thing);
+  return thing.kind === "ruler" ? top < bottom || left < right : top < bottom && left < right;
+}
+
 /** Where a map's largest value lies on the film. */
 function peakOf({ map, about: { size }, geometry: { scale, offset_px: offset } }) {
   let best = 0;
   for (let i = 1; i < map.length; i++) if (map[i] > map[best]) best = i;
   if (!(map[best] > 0)) return null;
   return [Math.floor(best / size[1]), best % size[1]].map((each, axis) => (each + 0.5 + offset[axis]) / scale[axis]);
-}
-
-function placeInWords([row, column]) {
-  return `x ${Math.floor(column)}, y ${Math.floor(row)}`;
-}
-
-function seesAll({ seen_box: [top, left, bottom, right], original_size: [height, width] }) {
-  return top < 0.5 && left < 0.5 && bottom > height - 0.5 && right > width - 0.5;
-}
-
-function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
-}
-
-function shareInWords(share) {
-  return share === null ? "no positive evidence" : `${percent(share)} of the map`;
 }

@@ -1,35 +1,41 @@
 // The tools of a film, above the pictures.
 
+import { namesOf } from "./annotations.js";
 import { make } from "./elements.js";
+import { letter, lengthText, planeText } from "./lengths.js";
 
 const TOOLS = {
   move: ["Move", "Drag to move the zoomed film; click a region to choose it."],
-  window: ["Window", "Drag across for the width, up and down for the centre; the arrow keys do the same. Shift and dragging, or the right mouse button, does so with every tool. The maps stay as they are."],
-  ruler: ["Ruler", "Drag a line to measure it. Enter puts one into the middle; the arrow keys move its end, with Shift its beginning."],
+  window: ["Window", "Drag across for the width, up and down for the centre, or use the arrow keys. Every tool does so with Shift or the right mouse button."],
+  ruler: ["Ruler", "Drag a line to measure it, or press Enter for one in the middle. Two rulers tell their ratio."],
   box: ["Box", "Drag a box; every map tells how much of it lies inside. Enter puts one into the middle."],
   ellipse: ["Ellipse", "Drag an ellipse; every map tells how much of it lies inside. Enter puts one into the middle."],
-  polygon: ["Polygon", "Click its corners; a double-click or Enter closes it, Esc drops it. Enter alone puts one into the middle."],
+  polygon: ["Polygon", "Click its corners; a double-click or Enter closes it, Esc drops it."],
 };
-const CHOSEN_HINT = "Drag it or its corners, or use the arrow keys (with Shift they change its size); Delete removes it.";
-const FULL_HINT = "There are as many regions as can be told apart: delete one before you draw another.";
+const CHOSEN_HINTS = {
+  regions: "Drag it or its corners, or use the arrow keys; with Shift they change its size.",
+  rulers: "Drag it or its ends; the arrow keys move its end, with Shift its beginning.",
+};
+const FULL_HINT = "There are as many as can be told apart: delete one before you draw another.";
 
 export class FilmBar {
   constructor(film) {
     this.film = film;
     this.tools = Object.fromEntries(Object.entries(TOOLS).map(([tool, [name, help]]) => [tool, button(name, help, () => film.setTool(tool))]));
-    this.regions = make("div", { className: "group" });
-    this.regions.setAttribute("role", "group");
-    this.regions.setAttribute("aria-label", "Regions");
-    this.regions.addEventListener("keydown", (event) => /^(Arrow|Delete|Backspace|Escape)/.test(event.key) && film.gestures.key(event) && event.preventDefault());
-    this.regions.addEventListener("keyup", () => film.viewer.answer());
+    this.things = group("Regions and rulers", []);
+    this.things.classList.add("things");
+    this.things.addEventListener("keydown", (event) => /^(Arrow|Delete|Backspace|Escape)/.test(event.key) && film.gestures.key(event) && event.preventDefault());
+    this.things.addEventListener("keyup", () => film.viewer.answer());
     this.hint = make("p", { className: "hint" });
     this.hint.setAttribute("aria-live", "polite");
     this.first = make("div", { className: "tool-line" });
-    this.first.append(group("Tool", Object.values(this.tools)), group("Window", this.windowParts()));
-    this.second = make("div", { className: "tool-line" });
-    this.second.append(this.regions, ...this.switches());
-    this.elements = [this.first, this.second, this.hint];
-    this.names = "";
+    const tools = group("Tool", Object.values(this.tools));
+    tools.classList.add("joined");
+    this.first.append(tools, group("Window", this.windowParts()), this.shown("peak", "Peaks", "A ring at each map's largest value.", "ring"));
+    this.second = make("div", { className: "told-line" });
+    this.second.append(this.things, this.hint, ...this.legend());
+    this.elements = [this.first, this.second];
+    this.kinds = "";
   }
 
   windowParts() {
@@ -45,21 +51,22 @@ export class FilmBar {
       film.reading.isInverted = !film.reading.isInverted;
       viewer.windowIsSet();
     });
-    this.reset = button("Reset window", "As the film was at first.", () => {
+    this.reset = button("Reset", "As the film was at first.", () => {
       film.reading.isInverted = false;
       viewer.setWindow(null);
     });
     this.reset.removeAttribute("aria-pressed");
+    this.reset.setAttribute("aria-label", "Reset window");
     this.window = make("output", { className: "window" });
     return [this.preset, this.invert, this.reset, this.window];
   }
 
-  /** What may be hidden: peaks and the known annotation, which has its legend here. */
-  switches() {
-    const { film } = this;
-    const parts = [this.shown("peak", "Peaks", "A ring at each map's largest value.", "ring")];
-    if (film.known) parts.push(this.shown("known", "Known annotation", "The outline of what is known of this film.", "dash"));
-    return parts;
+  /** The legend of the known annotations, with which they can be hidden. */
+  legend() {
+    const { known } = this.film;
+    if (!known.length) return [];
+    const text = legendOf(known);
+    return [this.shown("known", text, `Dashed, where it is known to lie. ${text}.`, "dash")];
   }
 
   shown(name, text, title, sign) {
@@ -70,7 +77,7 @@ export class FilmBar {
       look[name] = box.checked;
       this.film.refresh();
     });
-    row.append(box, make("span", { className: `sign ${sign}` }), make("span", { textContent: text }));
+    row.append(box, make("span", { className: `sign ${sign}` }), make("span", { className: "shown-name", textContent: text }));
     return row;
   }
 
@@ -79,8 +86,8 @@ export class FilmBar {
     const { film } = this;
     for (const [tool, each] of Object.entries(this.tools)) each.setAttribute("aria-pressed", String(tool === film.tool));
     this.tellWindow();
-    this.tellRegions();
-    this.hint.textContent = this.hintText;
+    this.tellThings();
+    this.hint.textContent = this.hint.title = this.hintText;
   }
 
   tellWindow() {
@@ -97,28 +104,44 @@ export class FilmBar {
     return `${this.film.windowText}${this.film.reading.isInverted ? ", inverted" : ""}`;
   }
 
-  /** The regions as buttons, made anew only where their number changes: one may have the focus. */
-  tellRegions() {
+  /** What is drawn as buttons, made anew only where it is something else: one may have the focus. */
+  tellThings() {
     const { film } = this;
-    const { regions } = film.reading;
-    const names = regions.map(({ kind }, i) => `${i + 1} ${kind}`);
-    if (names.join() !== this.names) {
-      this.names = names.join();
-      this.chips = names.map((name, i) => button(name, "Choose this region.", () => film.choose(film.chosen === i ? -1 : i)));
-      this.delete = button("Delete region", "The key Delete does so too.", () => film.remove());
+    const { regions, rulers } = film.reading;
+    const { spacing } = film.about;
+    const things = [
+      ...regions.map(({ kind }, index) => ({ list: "regions", index, kind, text: `${index + 1} ${kind}`, title: "Choose this region." })),
+      ...rulers.map(({ kind, points }, index) => {
+        const length = lengthText(points, spacing);
+        return { list: "rulers", index, kind, text: `${letter(index)} ${length}`, title: `Choose this ruler: ${length}${planeText(spacing)}.` };
+      }),
+    ];
+    const kinds = things.map(({ kind }) => kind).join();
+    if (kinds !== this.kinds) {
+      this.kinds = kinds;
+      this.chips = things.map(({ list, index }) => button("", "", () => film.choose(film.isChosen(list, index) ? null : { list, index })));
+      this.delete = button("Delete", "Deletes what is chosen; the key Delete does so too.", () => film.remove());
       this.delete.removeAttribute("aria-pressed");
-      this.regions.replaceChildren(...(regions.length ? [...this.chips, this.delete] : []));
+      this.things.replaceChildren(...(things.length ? [...this.chips, this.delete] : []));
     }
-    this.chips?.forEach((each, i) => each.setAttribute("aria-pressed", String(i === film.chosen)));
-    if (this.delete) this.delete.disabled = film.chosen < 0;
+    things.forEach(({ list, index, text, title }, i) => {
+      Object.assign(this.chips[i], { textContent: text, title });
+      this.chips[i].setAttribute("aria-pressed", String(film.isChosen(list, index)));
+    });
+    if (this.delete) this.delete.disabled = !film.chosen;
   }
 
   get hintText() {
     const { film } = this;
-    const isDrawing = film.tool === "box" || film.tool === "ellipse" || film.tool === "polygon";
-    if (isDrawing && film.isFull) return FULL_HINT;
-    return film.chosenRegion && (isDrawing || film.tool === "move") ? CHOSEN_HINT : TOOLS[film.tool][1];
+    if (film.isFull) return FULL_HINT;
+    return film.held && film.tool !== "window" ? CHOSEN_HINTS[film.reading.chosen.list] : TOOLS[film.tool][1];
   }
+}
+
+/** The legend of the dashed outlines: what is known, by name where it has one of its own. */
+function legendOf(known) {
+  const names = namesOf(known);
+  return names === "known annotation" ? "Known annotation" : `Known annotation: ${names}`;
 }
 
 function presetName({ name, is_relative: isRelative }) {

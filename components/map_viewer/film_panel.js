@@ -12,7 +12,7 @@ export class FilmPanel extends View {
     head.append(make("strong", { textContent: this.about.title }), this.subtitle);
     this.buildStage();
     this.stage.setAttribute("aria-label", "The film, without a map");
-    this.element.append(head, this.stage, this.readout, this.facts, ...[0, 1, 2].map(() => make("div", {})), this.tools());
+    this.element.append(head, this.stage, ...this.below, ...[0, 1, 2].map(() => make("div", {})), this.tools());
   }
 
   get hint() {
@@ -30,9 +30,11 @@ export class FilmPanel extends View {
   /** What an export needs of it. */
   sheet() {
     const { question, source } = this.viewer.header;
+    const { lines, rule } = this.filmSheet;
     return {
       title: this.about.title,
-      lines: [question, ...this.viewer.film.exportLines(this), source],
+      lines: [question, ...lines, source],
+      rule,
       legend: [],
       paint: (context, width, height) => this.paintInto(context, width, height),
       aspect: this.viewer.aspect,

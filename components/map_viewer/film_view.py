@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,13 +12,14 @@ import PIL.Image
 
 from components.map_viewer.message import Message
 from explain_core.images.display import film_on_screen
-from explain_core.images.film import Film, Lookup, Preset, presets
+from explain_core.images.film import Film, Lookup, Preset, Spacing, presets
 from explain_core.truth import Truth
 from explain_core.types import Array
 
 MAX_FILM_PX = 2048
 _MAX_MASK_PX = 768
 _NAME_LENGTH = 16
+KNOWN = "known annotation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,13 @@ class FilmView:
     Attributes:
         film: windowed in the page; the maps' picture is `film.image`.
         mark: written onto every picture and export, such as "SYNTHETIC PHANTOM".
-        annotation: where the evidence is known to lie, outlined over film and maps.
+        annotation: where the evidence is known to lie, outlined over film and maps; several under
+            the names that their outlines are to carry, one alone is the "known annotation".
     """
 
     film: Film
     mark: str = ""
-    annotation: Truth | None = None
+    annotation: Truth | Mapping[str, Truth] | None = None
 
     @property
     def name(self) -> str:
@@ -54,15 +56,15 @@ class FilmView:
             film.is_inverted,
             windows,
             self.mark,
-            self._known(),
+            tuple((label, _digest(truth)) for label, truth in self.annotations.items()),
         )
 
-    def _known(self) -> str | None:
+    @property
+    def annotations(self) -> Mapping[str, Truth]:
+        """Return what is annotated, by the name that its outline carries."""
         if self.annotation is None:
-            return None
-        mask = self.annotation.mask
-        bits = b"" if mask is None else np.packbits(mask).tobytes()
-        return hashlib.sha256(f"{self.annotation.boxes}".encode() + bits).hexdigest()
+            return {}
+        return {KNOWN: self.annotation} if isinstance(self.annotation, Truth) else self.annotation
 
 
 def film_picture(message: Message, film: Film) -> dict[str, Any]:
@@ -97,9 +99,23 @@ def film_header(message: Message, view: FilmView) -> dict[str, Any]:
         "unit": film.unit,
         "is_whole": bool((film.values == np.rint(film.values)).all()),
         "mark": view.mark,
-        "spacing": None if spacing is None else asdict(spacing) | {"unit": spacing.unit},
-        "annotation": None if view.annotation is None else _annotation(message, view.annotation),
+        "spacing": None if spacing is None else asdict(spacing) | _unit(spacing),
+        "annotations": [
+            {"label": label, **_annotation(message, truth)}
+            for label, truth in view.annotations.items()
+        ],
     }
+
+
+def _unit(spacing: Spacing) -> dict[str, str]:
+    """Return what a length is called beside it, and of which plane it has to be said once."""
+    unit, _, plane = spacing.unit.partition(" ")
+    return {"unit": unit, "plane_in_words": plane}
+
+
+def _digest(truth: Truth) -> str:
+    bits = b"" if truth.mask is None else np.packbits(truth.mask).tobytes()
+    return hashlib.sha256(f"{truth.boxes}".encode() + bits).hexdigest()
 
 
 def _preset(message: Message, preset: Preset) -> dict[str, Any]:

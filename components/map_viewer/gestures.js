@@ -7,7 +7,7 @@ const NEAR_PX = 9; // how far from a handle the pointer takes hold of it
 const CLICK_PX = 4; // what moves less was a click
 const NUDGE = 0.005; // of the film's longer side
 const WINDOW_STEP = 0.02;
-const DRAWN = ["box", "ellipse"];
+const DRAWN = ["box", "ellipse", "ruler"];
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 export class Gestures {
@@ -22,8 +22,7 @@ export class Gestures {
     const place = film.placeOf(at);
     this.now = { kind: this.kindOf(event, place, stage), at, place, stage, hasMoved: false };
     if (this.now.kind === "point") this.now.index = this.handleAt(place, stage);
-    if (this.now.kind === "region") this.now.region = film.chosenRegion;
-    if (this.now.kind === "ruler") this.now.ruler = film.reading.ruler;
+    if (this.now.kind === "point" || this.now.kind === "thing") this.now.thing = film.held;
   }
 
   kindOf(event, place, stage) {
@@ -33,9 +32,9 @@ export class Gestures {
     }
     if (event.button !== 0) return "none";
     if (film.tool === "polygon") return "vertex";
-    if (film.tool === "ruler") return "ruler";
     if (this.handleAt(place, stage) >= 0) return "point";
-    if (film.chosenRegion && contains(film.chosenRegion, place)) return "region";
+    // With the ruler as the tool a new one may begin on another one's line.
+    if (film.tool !== "ruler" && film.held && this.isOn(film.held, place, stage)) return "thing";
     return DRAWN.includes(film.tool) ? "draw" : "pan";
   }
 
@@ -54,9 +53,8 @@ export class Gestures {
     const place = film.clamped(film.placeOf(at));
     const from = film.clamped(now.place);
     if (now.kind === "draw") film.draft = { kind: film.tool, points: [from, place] };
-    else if (now.kind === "ruler") film.reading.ruler = [from, place];
     else if (now.kind === "point") film.change((points) => points.map((each, i) => (i === now.index ? place : each)));
-    else film.replace(shifted(now.region, place[0] - from[0], place[1] - from[1], film.size));
+    else film.replace(shifted(now.thing, place[0] - from[0], place[1] - from[1], film.size));
     film.refresh();
     return true;
   }
@@ -70,11 +68,11 @@ export class Gestures {
       film.viewer.windowIsSet();
     } else if (!now.hasMoved) {
       if (now.kind === "vertex") this.addVertex(film.clamped(now.place), now.stage);
-      else if (now.kind !== "none" && now.kind !== "ruler") film.choose(film.regionAt(now.place));
+      else if (now.kind !== "none") film.choose(this.thingAt(now.place, now.stage));
     } else if (now.kind === "draw" && film.draft) {
-      const region = film.draft;
+      const thing = film.draft;
       film.draft = null;
-      film.add(region);
+      film.add(thing);
     }
     film.refresh();
     film.viewer.answer();
@@ -85,8 +83,7 @@ export class Gestures {
     const { film, now } = this;
     this.now = null;
     if (now?.kind === "draw") film.draft = null;
-    if (now?.kind === "region") film.replace(now.region);
-    if (now?.kind === "ruler") film.reading.ruler = now.ruler;
+    if (now?.thing) film.replace(now.thing);
     if (now) film.refresh();
   }
 
@@ -132,17 +129,18 @@ export class Gestures {
 
   arrow([down, right], isShift) {
     const { film } = this;
+    const { chosen } = film;
     const by = Math.max(1, NUDGE * Math.max(...film.size));
     const moved = ([row, column]) => film.clamped([row + down * by, column + right * by]);
     if (film.tool === "window" && !film.viewer.isInputView) {
       film.viewer.moveWindow(right * WINDOW_STEP, down * WINDOW_STEP);
-    } else if (film.tool === "ruler" && film.reading.ruler) {
-      film.reading.ruler = film.reading.ruler.map((each, i) => (i === Number(!isShift) ? moved(each) : each));
-    } else if (film.chosenRegion && isShift && film.chosenRegion.kind !== "polygon") {
-      const [top, left, bottom, last] = bounds(film.chosenRegion);
+    } else if (chosen?.kind === "ruler") {
+      film.change((ends) => ends.map((each, i) => (i === Number(!isShift) ? moved(each) : each)));
+    } else if (chosen && isShift && chosen.kind !== "polygon") {
+      const [top, left, bottom, last] = bounds(chosen);
       film.change(() => [[top, left], moved([bottom, last])]);
-    } else if (film.chosenRegion) {
-      film.replace(shifted(film.chosenRegion, down * by, right * by, film.size));
+    } else if (chosen) {
+      film.replace(shifted(chosen, down * by, right * by, film.size));
     } else {
       return false;
     }
@@ -150,10 +148,25 @@ export class Gestures {
     return true;
   }
 
-  /** The point of the chosen region that the pointer takes hold of, -1 for none. */
+  /** The point of the chosen thing that the pointer takes hold of, -1 for none. */
   handleAt(place, stage) {
-    const points = this.film.chosenRegion?.points ?? [];
+    const points = this.film.held?.points ?? [];
     return points.findIndex((each) => this.between(place, each, stage) < NEAR_PX);
+  }
+
+  /** Whether a place lies in a region or on a ruler. */
+  isOn(thing, place, stage) {
+    if (thing.kind !== "ruler") return contains(thing, place);
+    return this.between(place, nearest(thing.points, place), stage) < NEAR_PX;
+  }
+
+  /** Where the topmost thing at a place stands, null for none; rulers lie over regions. */
+  thingAt(place, stage) {
+    for (const list of ["rulers", "regions"]) {
+      const index = this.film.reading[list].findLastIndex((each) => this.isOn(each, place, stage));
+      if (index >= 0) return { list, index };
+    }
+    return null;
   }
 
   /** How far two shares of a stage lie apart on the screen. */
@@ -168,4 +181,12 @@ export class Gestures {
     const scale = (stage.getBoundingClientRect().width * this.film.viewer.view.zoom) / wide;
     return Math.hypot(a[0] - b[0], a[1] - b[1]) * scale;
   }
+}
+
+/** The place of a line between two ends that is nearest to another place. */
+function nearest([from, to], place) {
+  const along = [0, 1].map((axis) => to[axis] - from[axis]);
+  const length = along[0] ** 2 + along[1] ** 2;
+  const share = along.reduce((sum, each, axis) => sum + each * (place[axis] - from[axis]), 0) / length;
+  return from.map((each, axis) => each + Math.min(1, Math.max(0, share)) * along[axis]);
 }

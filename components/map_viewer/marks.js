@@ -11,6 +11,7 @@ const STYLES = {
   draft: { colour: "#ffc83d", width: 1.6, dash: [3, 3] },
   ruler: { colour: "#f0e442", width: 1.6, dash: [] },
 };
+const NEAR_EDGE = 0.07; // of the picture's height: a label there stands on the other side
 const HALO = 1.6;
 const PEAK_PX = 9;
 
@@ -48,9 +49,17 @@ export class Marks {
     const found = handles.map((each) => this.placed(make("span", { className: "handle" }), each));
     if (kind === "peak") found.push(this.placed(make("span", { className: "peak-ring", title }), at));
     else if (label) found.push(this.placed(make("span", { className: `tag ${kind}`, textContent: label }), at));
-    const [left, , width] = this.box;
-    if (kind === "ruler") found.at(-1).style.setProperty("--back", `${(-100 * (at[1] - left)) / width}%`);
+    if (kind === "ruler" || kind === "known") this.lean(found.at(-1), kind, at);
     return found;
+  }
+
+  /** Keep a label inside the picture: a ruler's below its end, an annotation's above its outline. */
+  lean(tag, kind, [row, column]) {
+    const [left, top, width, height] = this.box;
+    const down = (row - top) / height;
+    const isAbove = kind === "ruler" ? down > 1 - NEAR_EDGE : down > NEAR_EDGE;
+    tag.style.setProperty("--back", `${(-100 * (column - left)) / width}%`);
+    tag.style.setProperty("--down", isAbove ? "calc(-100% - 3px)" : "4px");
   }
 
   placed(element, [row, column]) {
@@ -133,28 +142,17 @@ function writeTag(context, text, x, y, width) {
   context.fillText(text, left + 3, bottom - 4);
 }
 
-/** Write what marks a picture, such as a phantom, into its upper left corner. */
+/** Write what marks a picture, such as a phantom, small at the middle of its upper edge. */
 export function writeMark(context, mark, width) {
-  const size = Math.max(11, Math.min(16, width / 30));
-  writeOutlined(context, mark, size, 6, size + 5);
-}
-
-/** Draw a bar of a share of the width into the lower left corner, with its length. */
-export function drawRule(context, { share, text }, width, height) {
-  const bar = new Path2D();
-  bar.rect(8, height - 11, share * width, 3);
-  strokeTwice(context, bar, { colour: "#fff", width: 1, dash: [] });
-  writeOutlined(context, text, 11, 8, height - 16);
-}
-
-function writeOutlined(context, text, size, x, y) {
+  if (!mark) return; // corners are where films carry their own markers
+  const size = Math.max(10, Math.min(14, width / 50));
   context.save();
   context.font = `600 ${size}px system-ui, sans-serif`;
-  context.textAlign = "left";
-  context.lineWidth = 3;
-  context.strokeStyle = "#000";
-  context.strokeText(text, x, y);
-  context.fillStyle = "#fff";
-  context.fillText(text, x, y);
+  context.textAlign = "center";
+  const wide = context.measureText(mark).width + size;
+  context.fillStyle = "rgb(0 0 0 / 40%)";
+  context.fillRect((width - wide) / 2, 2, wide, 1.4 * size);
+  context.fillStyle = "rgb(255 255 255 / 85%)";
+  context.fillText(mark, width / 2, 2 + 1.05 * size);
   context.restore();
 }

@@ -48,6 +48,7 @@ def pack(
     source: str,
     grid: Mapping[str, Any] | None = None,
     look: Mapping[str, Any] | None = None,
+    is_plain: bool = False,
     film: FilmView | None = None,
     geometry: Geometry | None = None,
 ) -> bytes:
@@ -64,6 +65,7 @@ def pack(
         question, source: shown in exports.
         grid: the headings of a table's rows and columns; None shows panels.
         look: how maps are drawn at first, where that differs from the viewer's own.
+        is_plain: leave out exports and how maps are drawn, for who is to look at one thing.
         film: the picture as a film, windowed in the page; None shows it as it is.
         geometry: of the network's input on the picture; None takes the first map's.
     """
@@ -78,6 +80,7 @@ def pack(
         "input": {"file": message.add(_encoded(seen)), "size": seen.shape[:2]},
         "grid": grid,
         "look": dict(look or {}),
+        "is_plain": is_plain,
         "geometry": _geometry(geometry),
         "parameters": [_parameter(parameter) for parameter in parameters],
         "colours": {

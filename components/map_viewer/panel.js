@@ -1,6 +1,6 @@
 // One map over the picture, with its head, legend, read-out and tools.
 
-import { gradient, inWords, make, number, spread, svg } from "./elements.js";
+import { gradient, inWords, make, number, spread, svg, warning } from "./elements.js";
 import { basisSize, contour, paint, peak, renderMap, topBound, upsample, valueAt } from "./render.js";
 import { View } from "./view.js";
 
@@ -30,18 +30,18 @@ export class Panel extends View {
   }
 
   build() {
-    const { name, title, subtitle } = this.about;
+    const { name, title, subtitle, doubt } = this.about;
     this.element = make("figure", { className: "panel" });
     this.element.dataset.panel = name;
     const head = make("figcaption", {});
     this.subtitle = make("span", { className: "subtitle", textContent: subtitle });
     head.append(make("strong", { textContent: title }), this.subtitle);
+    if (doubt) head.append(warning(doubt));
     this.buildMap();
     this.legend = make("div", { className: "legend" });
     this.foot = make("p", { className: "foot" });
     this.ownControls = make("div", { className: "own" });
-    const facts = this.facts ? [this.facts] : [];
-    this.element.append(head, this.stage, this.readout, ...facts, this.legend, this.foot, this.ownControls, this.tools());
+    this.element.append(head, this.stage, ...this.below, this.legend, this.foot, this.ownControls, this.tools());
     if (this.own) this.buildOwn();
   }
 
@@ -135,7 +135,7 @@ export class Panel extends View {
       return;
     }
     const { look } = this.viewer.state;
-    const { title, size } = this.about;
+    const { title, size, doubt } = this.about;
     const subtitle = this.values.reverse && this.knowsReverse ? this.about.reversed_subtitle : this.about.subtitle;
     this.subtitle.textContent = subtitle;
     const isSigned = this.isSigned;
@@ -160,7 +160,7 @@ export class Panel extends View {
     this.paintLegend(name, high, isSigned, shared !== null);
     this.foot.textContent = [this.settings(), this.about.foot].filter(Boolean).join(" · ");
     this.viewer.film?.tellMap(this);
-    this.stage.setAttribute("aria-label", `${title}, ${subtitle}: ${high > 0 ? `values up to ${number(high)}` : "no positive evidence"}`);
+    this.stage.setAttribute("aria-label", `${title}, ${subtitle}: ${high > 0 ? `values up to ${number(high)}` : "no positive evidence"}${doubt ? `. Caution: ${doubt}` : ""}`);
   }
 
   /** Lay an element over the part of the picture that the network looked at. */
@@ -236,9 +236,12 @@ export class Panel extends View {
 
   /** What an export needs of this panel. */
   sheet() {
+    const { lines, rule } = this.filmSheet;
     return {
       title: this.about.title,
-      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.looks(), ...(this.viewer.film?.exportLines(this) ?? []), this.viewer.header.source],
+      doubt: this.about.doubt,
+      lines: [this.viewer.header.question, this.subtitle.textContent, this.foot.textContent, this.looks(), ...lines, this.viewer.header.source],
+      rule,
       legend: [...this.legend.querySelectorAll(".row")].map((row) => [...row.children].map((each) => each.textContent)),
       none: this.legend.querySelector(".none")?.textContent,
       table: this.viewer.tables[this.isSigned ? this.viewer.header.diverging : this.viewer.state.look.colours],

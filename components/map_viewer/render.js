@@ -58,7 +58,7 @@ function shares({ gamma, reverse }) {
  * One map of several references. `mix` makes the map before its ReLU from the references' weights;
  * other aggregations than the average before the ReLU take the map of each reference alone.
  */
-function aggregated(weights, mix, { aggregation }) {
+function aggregated(weights, mix, { aggregation = "average before ReLU" }) {
   if (aggregation === "average before ReLU" || !weights.length) return mix(weights);
   const isMaximum = aggregation === "maximum before ReLU";
   let out;

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 MAX_REGIONS = 20
 MAX_VERTICES = 200
+MAX_RULERS = 10
 _SIGNED = "For and against"
 
 Values = dict[str, ParameterValue]
+Place = tuple[float, float]
+Ruler = tuple[Place, Place]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class Settings:
         is_signed: whether evidence against is shown, where a method tells.
         methods: by panel, its name in `METHODS`; a panel that is not named is its own method.
         regions: drawn on the film, in the order of their numbers.
+        rulers: the (row, column) of their two ends on the film, in the order of their letters.
         window: that the reader set; None for the one that the film is shown with at first.
         is_inverted: whether the reader turned the film's grays round.
     """
@@ -44,6 +48,7 @@ class Settings:
     is_signed: bool = False
     methods: Mapping[str, str] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
+    rulers: tuple[Ruler, ...] = ()
     window: Voi | None = None
     is_inverted: bool = False
 
@@ -83,11 +88,12 @@ def film_settings(told: object, view: FilmView) -> dict[str, Any]:
     about = told.get("film") if isinstance(told, Mapping) else None
     if not isinstance(about, Mapping) or about.get("name") != view.name:
         return {}
-    regions = about.get("regions")
-    regions = regions[:MAX_REGIONS] if isinstance(regions, list) else []
-    found = [_region(each, view.film.codes.shape) for each in regions]
+    size = view.film.codes.shape
+    regions = [_region(each, size) for each in _list(about.get("regions"))[:MAX_REGIONS]]
+    rulers = [_ruler(each, size) for each in _list(about.get("rulers"))[:MAX_RULERS]]
     return {
-        "regions": tuple(each for each in found if each is not None),
+        "regions": tuple(each for each in regions if each is not None),
+        "rulers": tuple(each for each in rulers if each is not None),
         "window": _window(about.get("window"), view.film),
         "is_inverted": about.get("is_inverted") is True,
     }
@@ -117,7 +123,19 @@ def _region(told: object, size: tuple[int, ...]) -> Region | None:
     return None
 
 
-def _place(told: object, size: tuple[int, ...]) -> tuple[float, float] | None:
+def _ruler(told: object, size: tuple[int, ...]) -> Ruler | None:
+    """Return a ruler's two ends, where both lie on a film of a size and apart."""
+    ends = [_place(each, size) for each in _list(told)[:3]]
+    if len(ends) != 2 or ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+        return None
+    return ends[0], ends[1]
+
+
+def _list(told: object) -> list[Any]:
+    return told if isinstance(told, list) else []
+
+
+def _place(told: object, size: tuple[int, ...]) -> Place | None:
     """Return (row, column) where it lies on a film of a size."""
     if not isinstance(told, list) or len(told) != 2:
         return None

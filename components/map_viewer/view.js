@@ -1,11 +1,19 @@
 // One look at the picture: the stage with its zoom, what lies over it, and what is read off it.
 
 import { make } from "./elements.js";
-import { Marks, drawRule, writeMark } from "./marks.js";
+import { Marks, writeMark } from "./marks.js";
 import { save, sheet } from "./export.js";
+import { exportLines } from "./film_facts.js";
 import { watch } from "./pointers.js";
 
 const POINT_HINT = "Point at the map to read it.";
+
+/** A bar whose length is told beside it; it lies below a picture, on none of it. */
+export function ruleElement() {
+  const rule = make("div", { className: "rule" });
+  rule.append(make("span", { className: "rule-bar" }), make("span", {}));
+  return rule;
+}
 
 export class View {
   constructor(viewer, about) {
@@ -28,10 +36,9 @@ export class View {
   }
 
   buildMarks() {
-    const { mark } = this.viewer.header.film;
+    const { mark, spacing } = this.viewer.header.film;
     this.marks = new Marks(this.world);
-    this.rule = make("div", { className: "rule" });
-    this.stage.append(this.rule);
+    this.rule = spacing ? ruleElement() : null;
     if (mark) this.stage.append(make("div", { className: "mark", textContent: mark }));
     this.facts = make("ul", { className: "facts" });
   }
@@ -45,6 +52,11 @@ export class View {
     this.enlarge.addEventListener("click", () => this.viewer.enlarge(this));
     row.append(png, this.enlarge);
     return row;
+  }
+
+  /** What of the film is told directly below the picture. */
+  get below() {
+    return [this.rule, this.readout, this.facts].filter(Boolean);
   }
 
   get hint() {
@@ -111,7 +123,13 @@ export class View {
     if (!film) return;
     if (!isBare) this.marks.paintInto(context, width, height);
     writeMark(context, film.about.mark, width);
-    if (film.about.spacing) drawRule(context, film.ruleAt(1), width, height);
+  }
+
+  /** What an export writes of the film below the picture. */
+  get filmSheet() {
+    const { film } = this.viewer;
+    if (!film) return { lines: [], rule: null };
+    return { lines: exportLines(film, this), rule: film.about.spacing ? film.ruleAt(1) : null };
   }
 
   paintOver() {}

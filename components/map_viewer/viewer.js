@@ -121,8 +121,19 @@ class Viewer {
     this.filmName = film?.name;
     this.film = film ? new Film(this) : null;
     this.root.classList.toggle("is-film", Boolean(this.film));
+    this.arrange();
     this.filmTools.hidden = !this.film;
     this.filmTools.replaceChildren(...(this.film?.bar.elements ?? []));
+  }
+
+  /** Sliders stand above the pictures; of a film below them: there the picture comes first. */
+  arrange() {
+    const isFirst = this.root.firstElementChild === this.controls;
+    if (this.film && isFirst) this.looks.before(this.note, this.controls);
+    if (!this.film && !isFirst) {
+      this.root.prepend(this.controls);
+      this.message.before(this.note);
+    }
   }
 
   /** All looks at the picture: the film alone, where it is one, and the maps. */
@@ -204,6 +215,7 @@ class Viewer {
       this.loadPicture();
       change();
     });
+    const evidence = signed && choice("Evidence", ["For", "For and against"], look, "evidence", redraw, "For and against: blue shows what speaks against, or what the picture has less of.");
     const ofMaps = [
       this.control({ name: "opacity", label: "Opacity", min: 0, max: 100, step: 1, unit: "%", help: "Of the map over the picture." }, look, () => this.repaint()),
       this.control({ name: "top", label: "Show top", min: 1, max: 100, step: 1, unit: "%", help: "Only the pixels with the largest values." }, look, () => this.repaint()),
@@ -213,12 +225,14 @@ class Viewer {
       }),
       choice("Scale", this.header.grid ? ["Own", "Per method", "Shared"] : ["Own", "Shared"], look, "scale", change, SCALE_HELP + (this.header.grid ? PER_METHOD_HELP : "")),
       dropdown("Colours", this.header.labels, look, "colours", change),
-      signed && choice("Evidence", ["For", "For and against"], look, "evidence", redraw, "For and against: blue shows what speaks against, or what the picture has less of."),
+      evidence,
       view,
       Object.assign(dropdown("Contours", CONTOUR_LEVELS, look, "levels", change), { className: "control levels" }),
     ];
-    const items = this.header.panels.length ? ofMaps : [view];
-    this.looks.replaceChildren(...[...items, this.buttons()].filter(Boolean));
+    const isPlain = Boolean(this.header.is_plain);
+    const items = isPlain ? [evidence] : [...(this.header.panels.length ? ofMaps : [view]), this.buttons()];
+    this.root.classList.toggle("is-plain", isPlain);
+    this.looks.replaceChildren(...items.filter(Boolean));
     this.root.classList.toggle("has-lines", look.drawing !== "Heat map");
   }
 
@@ -231,9 +245,9 @@ class Viewer {
     hide.addEventListener("keyup", () => this.hide(false));
     const reset = make("button", { type: "button", textContent: "Reset zoom" });
     reset.addEventListener("click", () => this.resetView());
-    const swipe = make("button", { type: "button", textContent: "Swipe two", title: "Lay the first two maps over each other with a divider to drag." });
+    const swipe = (this.swipeButton = make("button", { type: "button", textContent: "Swipe two", title: "Lay the first two maps over each other with a divider to drag." }));
     swipe.setAttribute("aria-pressed", "false");
-    swipe.addEventListener("click", () => this.toggleSwipe(swipe));
+    swipe.addEventListener("click", () => this.toggleSwipe());
     const save = make("button", { type: "button", textContent: "PNG of all", title: "All maps with legends, question and parameters." });
     save.addEventListener("click", () => this.saveAll());
     const canSwipe = this.header.panels.length > (this.header.film ? 0 : 1) && !this.header.grid;
@@ -466,15 +480,16 @@ class Viewer {
     document.addEventListener("keyup", (event) => event.key.toLowerCase() === "h" && this.hide(false), { signal });
   }
 
-  toggleSwipe(button) {
+  toggleSwipe() {
     if (this.swipe) {
       this.swipe.element.remove();
       this.swipe = null;
+      this.swipeButton.focus({ preventScroll: true });
     } else {
       this.swipe = new Swipe(this);
       this.grid.prepend(this.swipe.element);
     }
-    button.setAttribute("aria-pressed", String(Boolean(this.swipe)));
+    this.swipeButton.setAttribute("aria-pressed", String(Boolean(this.swipe)));
     if (this.film) this.applyView();
   }
 

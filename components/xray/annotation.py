@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,31 +12,71 @@ import streamlit as st
 from components import caching, state
 from components.notices import shown_errors
 from components.score_strip import ShownMap
+from components.wording import percent
 from components.xray.film_input import ChosenFilm
-from explain_core import METRICS, render
+from explain_core import METHODS, METRICS, render
 from explain_core.images.annotations import read_annotation
 from explain_core.metrics.metric import positive_part, why_undefined
 from explain_core.truth import Truth
 
-MEASURED = ("energy-inside", "pointing-game", "iou-otsu")
-
-_ALL = "all of them together"
+_ALL = "all findings"
 _MAX_MB = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Marked:
-    """Hold what is known of where a finding lies.
+    """Hold what is known of where findings lie.
 
     Attributes:
-        truth: on the original film.
-        words: what it is, in words.
-        key: tells it from other annotations.
+        truths: on the original film, by what each is.
+        whole: all of them together.
+        key: tells them from other annotations.
     """
 
-    truth: Truth
-    words: str
+    truths: Mapping[str, Truth]
+    whole: Truth
     key: str
+
+    def of(self, shown: ShownMap) -> tuple[str, Truth]:
+        """Return what a map is held against: its own finding's annotation, else all of them."""
+        if METHODS[shown.name].needs_class and shown.target is not None:
+            finding = shown.model.classes[shown.target].strip().lower()
+            for name, truth in self.truths.items():
+                if name.strip().lower() == finding:
+                    return name, truth
+        return next(iter(self.truths)) if len(self.truths) == 1 else _ALL, self.whole
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Hold how a map agrees with an annotation.
+
+    Attributes:
+        against: which one.
+        area: share of the film that it covers.
+        inside: share of the map's positive evidence that lies in it; None without any.
+        peak: share of the map's largest values that lie in it, 1 where all do.
+        overlap: IoU with the pixels above Otsu's threshold of the map.
+    """
+
+    against: str
+    area: float
+    inside: float | None = None
+    peak: float | None = None
+    overlap: float | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Return the figures as people read them, by what they are."""
+        if self.inside is None or self.peak is None or self.overlap is None:
+            figures = dict.fromkeys(("Share inside", "Peak inside", "Overlap (IoU)"), "no evidence")
+        else:
+            figures = {
+                "Share inside": percent(self.inside),
+                "Peak inside": "yes" if self.peak == 1 else "no" if self.peak == 0 else "partly",
+                "Overlap (IoU)": f"{self.overlap:.2f}",
+            }
+        return {"Annotation": self.against, "Its area": percent(self.area)} | figures
 
 
 def annotation_widgets(chosen: ChosenFilm) -> Marked | None:
@@ -46,45 +86,44 @@ def annotation_widgets(chosen: ChosenFilm) -> Marked | None:
     if not chosen.case.findings:
         st.caption("Nothing was drawn into this phantom, so there is nothing to mark.")
         return None
-    label = st.segmented_control(
-        "Where it was drawn",
-        chosen.case.findings,
+    is_shown = st.toggle(
+        "Show where the findings were drawn",
         key=f"{state.XRAY_TRUTH}-{chosen.film.image.digest[:16]}",
         help="Phantoms are drawn here, so where each finding lies is known pixel by pixel.",
     )
-    if label is None:
-        st.caption("Choose a finding to outline where it was drawn into this phantom.")
+    if not is_shown:
+        st.caption("Findings were drawn into this phantom: see how well each map finds them.")
         return None
-    return Marked(caching.phantom_truth(chosen.case, label), f"{label}, as it was drawn", label)
+    truths = {name: caching.phantom_truth(chosen.case, name) for name in chosen.case.findings}
+    return Marked(truths, _together(truths, chosen.film.image.size), "drawn")
 
 
 def show_measures(marked: Marked, maps: Sequence[ShownMap]) -> None:
-    """Show how each map agrees with an annotation."""
-    titles = [METRICS[name].title for name in MEASURED]
-    rows = [
-        {"Map": each.title, **dict(zip(titles, measured(marked, each), strict=True))}
-        for each in maps
-    ]
-    st.dataframe(rows, hide_index=True, column_order=["Map", *titles])
-    share = marked.truth.area(maps[0].image.size).mean()
+    """Show how each map agrees with the annotation of its finding."""
+    st.dataframe(
+        [{"Map": each.title} | measured(marked, each).texts for each in maps], hide_index=True
+    )
     st.caption(
-        f"Marked: {marked.words}, {share:.1%} of the film. A map that knows nothing of the film "
-        "holds about that share inside. The pointing game is 1 where the map’s peak lies inside."
+        "A map that knows nothing of the film holds about the annotation’s own share of the film "
+        "inside. The overlap is of the part of the map above Otsu’s threshold."
     )
 
 
-def measured(marked: Marked, shown: ShownMap) -> tuple[str, ...]:
-    """Return a map's figures against an annotation, in the order of `MEASURED`."""
+def measured(marked: Marked, shown: ShownMap) -> Measured:
+    """Return how a map, as it is set now, agrees with the annotation of its finding."""
 
-    def measure() -> tuple[str, ...]:
-        values = render(shown.basis, **shown.values).on_original()
-        seen = np.nan_to_num(values)
-        if why_undefined(seen):
-            return (why_undefined(seen),) * len(MEASURED)
-        maps = positive_part(seen)[None]
-        return tuple(
-            f"{float(METRICS[name].measure(maps, marked.truth)[0]):.2f}" for name in MEASURED
+    def measure() -> Measured:
+        against, truth = marked.of(shown)
+        area = float(truth.area(shown.image.size).mean())
+        values = np.nan_to_num(render(shown.basis, **shown.values).on_original())
+        if why_undefined(values):
+            return Measured(against, area)
+        maps = positive_part(values)[None]
+        inside, peak, overlap = (
+            float(METRICS[name].measure(maps, truth)[0])
+            for name in ("energy-inside", "pointing-game", "iou-otsu")
         )
+        return Measured(against, area, inside, peak, overlap)
 
     return caching.find_out(("annotation", marked.key, shown.key), measure)
 
@@ -103,12 +142,18 @@ def _uploaded(chosen: ChosenFilm) -> Marked | None:
         return None
     data, size = uploaded.getvalue(), chosen.film.image.size
     with shown_errors():
-        read = read_annotation(data, size)
-        words = ", ".join(read.labels) or "your annotation"
-        if len(read.labels) > 1:
-            label = st.selectbox("Finding", [_ALL, *read.labels], key=state.XRAY_LABEL)
-            if label != _ALL:
-                read, words = read_annotation(data, size, label), label
-        digest = hashlib.sha256(data).hexdigest()
-        return Marked(read.truth, words, f"{digest} {words}")
+        whole = read_annotation(data, size)
+        truths = {label: read_annotation(data, size, label).truth for label in whole.labels}
+        return Marked(
+            truths or {"your annotation": whole.truth},
+            whole.truth,
+            hashlib.sha256(data).hexdigest(),
+        )
     return None
+
+
+def _together(truths: Mapping[str, Truth], size: tuple[int, int]) -> Truth:
+    area = np.zeros(size, bool)
+    for truth in truths.values():
+        area |= truth.area(size)
+    return Truth(mask=area)

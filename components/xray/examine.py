@@ -13,19 +13,25 @@ from components.score_strip import score_button, show_scores
 from components.slow_methods import Task
 from components.trust_panel import show_trust
 from components.trust_steps import Tested
+from components.xray.doubts import Doubt, show_summary
 from components.xray.honesty import show_honesty
 from components.xray.reference import Reference
 from explain_core.images.film import Film
 
 
 def examine(
-    place: Place, film: Film, reference: Reference, maps: Sequence[Tested]
+    place: Place,
+    film: Film,
+    reference: Reference,
+    maps: Sequence[Tested],
+    doubts: Sequence[Sequence[Doubt]],
 ) -> list[tuple[Task, Any]]:
-    """Show what speaks for and against one of the maps.
+    """Show what speaks against each of the maps, and the evidence for one of them.
 
     Returns:
         What was started and is not done, and where its progress is shown.
     """
+    show_summary(maps, doubts)
     tested = _chosen(maps)
     started = show_honesty(place, film, reference, tested)
     st.markdown("**How well it accounts for the model’s answer**")
@@ -42,5 +48,5 @@ def _chosen(maps: Sequence[Tested]) -> Tested:
     if len(maps) == 1:
         return maps[0]
     names = [each.shown.title for each in maps]
-    chosen = st.selectbox("Map", names, key=f"{state.XRAY_EXAMINED}-{'-'.join(names)}")
+    chosen = st.selectbox("Map to look into", names, key=f"{state.XRAY_EXAMINED}-{'-'.join(names)}")
     return maps[names.index(chosen)]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
 from components import caching, state
 from components.notices import sentence, shown_errors
 from components.wording import counted
-from explain_core import Model
+from explain_core import ImageError, Model
 from explain_core.datasets.films import Case
 from explain_core.images.dicom_files import is_dicom
-from explain_core.images.dicom_study import Study, StudyFilm, read_study
+from explain_core.images.dicom_study import Study, StudyFilm, read_study, without_film
 from explain_core.images.film import Film
 from explain_core.images.reading import MAX_BYTES
 
@@ -39,13 +39,15 @@ class ChosenFilm:
         film: one decoded frame.
         data: the DICOM file that it comes from; None for phantoms and for pictures.
         case: the phantom; None for uploads.
-        others: further films of the study, which may be earlier ones of the same patient.
+        listed: the film in its study; None for phantoms.
+        others: further films of the study, by number, which may be earlier ones of the patient.
     """
 
     film: Film
     data: bytes | None = None
     case: Case | None = None
-    others: tuple[StudyFilm, ...] = ()
+    listed: StudyFilm | None = None
+    others: Mapping[int, StudyFilm] = field(default_factory=dict)
 
     @property
     def mark(self) -> str:
@@ -68,12 +70,25 @@ def film_input(model: Model) -> ChosenFilm | None:
 
 
 def in_words(listed: StudyFilm, number: int) -> str:
-    """Return how a film is told from the others of its study; never by its file's name."""
+    """Return how a film is told from the others of its study; never by its file's name or date."""
     height, width = listed.size
     parts = [listed.view, listed.laterality, f"{width} × {height} px"]
     if listed.num_frames > 1:
         parts.append(counted(listed.num_frames, "frame"))
+    if listed.days_before_last:
+        parts.insert(0, f"{counted(listed.days_before_last, 'day')} before the last")
     return f"{number} · {' · '.join(filter(None, parts))}"
+
+
+def than(other: StudyFilm, chosen: StudyFilm) -> str:
+    """Return what another film of the study is called: "the earlier film (731 days before)"."""
+    if other.days_before_last is None or chosen.days_before_last is None:
+        return "the other film"
+    days = other.days_before_last - chosen.days_before_last
+    if days == 0:
+        return "the other film of that day"
+    which, where = ("earlier", "before") if days > 0 else ("later", "after")
+    return f"the {which} film ({counted(abs(days), 'day')} {where})"
 
 
 def _phantom(model: Model) -> ChosenFilm:
@@ -92,6 +107,7 @@ def _phantom(model: Model) -> ChosenFilm:
 
 
 def _upload() -> ChosenFilm | None:
+    study = state.kept_study()
     uploaded = st.file_uploader(
         "Films of one patient",
         accept_multiple_files=True,
@@ -100,18 +116,43 @@ def _upload() -> ChosenFilm | None:
         help="DICOM files with any name, a zipped study, or PNG, JPEG and TIFF films; several at "
         "once to compare with an earlier one.",
     )
+    is_added = study is not None and st.toggle(
+        "Add to the films in use",
+        key=f"{state.XRAY_ADD}-{state.study_round()}",
+        help="Off, what you upload takes their place.",
+    )
     if uploaded:
         with shown_errors(), st.spinner("Reading the films …"):
-            study = read_study([each.getvalue() for each in uploaded])
-            if len(study.films) == 1:
-                caching.film_of(study.films[0], 0)  # one that cannot be decoded replaces nothing
-            state.keep_study(study)
+            contents = [each.getvalue() for each in uploaded]
+            if is_added and study is not None:
+                contents = list(dict.fromkeys([*(each.data for each in study.films), *contents]))
+            state.keep_study(_readable(read_study(contents)))
             st.rerun()
-    study = state.kept_study()
     if study is None:
-        st.caption("DICOM, zipped studies, PNG, JPEG, TIFF. In memory, for your session only.")
+        st.caption(
+            "DICOM, zipped studies, PNG, JPEG, TIFF; an earlier film together with this one. In "
+            "memory, for your session only."
+        )
         return None
     return _chosen(study)
+
+
+def _readable(study: Study) -> Study:
+    """Return a study whose last film, which is shown first, can be decoded.
+
+    Raises:
+        ImageError: none of them can.
+    """
+    while True:
+        last = study.films[-1]
+        try:
+            caching.film_of(last, 0)
+        except ImageError as error:
+            if len(study.films) == 1:
+                raise
+            study = without_film(study, last, str(error))
+        else:
+            return study
 
 
 def _chosen(study: Study) -> ChosenFilm | None:
@@ -150,7 +191,8 @@ def _chosen(study: Study) -> ChosenFilm | None:
         return ChosenFilm(
             caching.film_of(listed, frame),
             data=listed.data if is_dicom(listed.data) else None,
-            others=tuple(each for each in films if each is not listed),
+            listed=listed,
+            others={place: each for place, each in enumerate(films, 1) if each is not listed},
         )
     return None
 

@@ -34,7 +34,9 @@ def show_honesty(
     """
     smap = render(tested.shown.basis, **tested.shown.values)
     near = marks_near_peak(smap, caching.marks_on(film))
-    _say("Text and side markers", near.text or "None was found near the peak.", bool(near.text))
+    _say(
+        "Text and side markers", near.text or "None was found near its hot spots.", bool(near.text)
+    )
     if METHODS[tested.shown.name].is_control:
         state.keep_started_of(KIND, set())
         return []
@@ -59,18 +61,6 @@ def show_honesty(
         with shown_errors():
             _show_mean(wish)
     return []
-
-
-def cautions_of(place: Place, film: Film, reference: Reference, tested: Tested) -> tuple[str, ...]:
-    """Return what is known to speak against a map, in sentences; no network runs."""
-    smap = render(tested.shown.basis, **tested.shown.values)
-    found = [marks_near_peak(smap, caching.marks_on(film)).text]
-    wish = reference_maps(place.bank, reference.label, tested)
-    if wish is not None and not METHODS[tested.shown.name].is_control and wish.is_kept():
-        mean = wish.mean()
-        alike = alikeness(smap, mean)
-        found += [alike.text if alike.is_alike else "", border_peaks(mean)]
-    return tuple(filter(None, found))
 
 
 def _show_mean(wish: ReferenceMaps) -> None:

@@ -12,9 +12,11 @@ from components import caching, state
 from components.reference_builder import Place
 from components.reference_picker import reference_picker
 from components.wording import counted
-from components.xray.film_input import ChosenFilm, in_words
+from components.xray.film_input import ChosenFilm, in_words, than
 from components.xray.findings import Finding
 from explain_core import BankError, ReferenceSet
+from explain_core.images.display import window_film
+from explain_core.images.film import presets
 from explain_core.references.bank import Bank
 
 Against = Literal["healthy", "finding", "set", "earlier"]
@@ -23,9 +25,10 @@ _AGAINST: dict[Against, str] = {
     "healthy": "Healthy films",
     "finding": "Another finding",
     "set": "My own set",
-    "earlier": "Earlier film",
+    "earlier": "Film of the same patient",
 }
 _HEALTHY_NAMES = frozenset({"healthy", "normal", "no finding", "no findings"})
+_BESIDE_PX = 600
 _NO_BANK = (
     "There are no healthy films for this model yet: the operator builds a bank of them "
     "(`python -m explain_core bank build --help`), or you make a set of your own here."
@@ -129,19 +132,28 @@ def _own_set(place: Place) -> Reference:
 
 
 def _earlier(place: Place, chosen: ChosenFilm) -> Reference:
-    if not chosen.others:
+    if not chosen.others or chosen.listed is None:
         st.info(
-            "Upload the earlier film together with this one: both in one step, or as a zipped "
-            "study.",
+            "Upload the earlier film as well: “Add to the films in use”, or both in one step.",
             icon=":material/upload:",
         )
         return Reference("earlier", words="an earlier film")
+    numbers = list(chosen.others)
+    earlier_ones = [number for number in numbers if _is_before(chosen, number)]
     number = st.selectbox(
-        "Earlier film",
-        range(len(chosen.others)),
-        format_func=lambda place: in_words(chosen.others[place], place + 1),
-        key=f"{state.XRAY_EARLIER}-{state.study_round()}",
+        "Which film",
+        numbers,
+        index=numbers.index(earlier_ones[-1]) if earlier_ones else 0,
+        format_func=lambda number: in_words(chosen.others[number], number),
+        key=f"{state.XRAY_EARLIER}-{state.study_round()}-{'-'.join(map(str, numbers))}",
         persist_state="session",
+    )
+    other = caching.film_of(chosen.others[number], 0)
+    words = than(chosen.others[number], chosen.listed)
+    st.image(
+        window_film(other, presets(other)[0].voi, max_side_px=_BESIDE_PX),
+        caption=words,
+        width="stretch",
     )
     spread, whose = _spread(place)
     if spread is None:
@@ -150,11 +162,16 @@ def _earlier(place: Place, chosen: ChosenFilm) -> Reference:
             "under “My own set” first.",
             icon=":material/info:",
         )
-        return Reference("earlier", words="the earlier film", short="the earlier film")
-    earlier = caching.film_of(chosen.others[number], 0).image
-    pictures = caching.earlier_set(place.model, chosen.film.image, earlier, spread)
+        return Reference("earlier", words=words, short=words)
+    pictures = caching.earlier_set(place.model, chosen.film.image, other.image, spread)
     st.caption(f"What {whose} vary in anyway counts little.")
-    return Reference("earlier", (), pictures, "the earlier film", "the earlier film")
+    return Reference("earlier", (), pictures, words, words.partition(" (")[0])
+
+
+def _is_before(chosen: ChosenFilm, number: int) -> bool:
+    own = None if chosen.listed is None else chosen.listed.days_before_last
+    days = chosen.others[number].days_before_last
+    return own is not None and days is not None and days > own
 
 
 def _spread(place: Place) -> tuple[ReferenceSet | None, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import string
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +18,7 @@ from components.report import Report, ReportMap, report_pdf, report_png
 from components.report.contents import MAX_MAPS
 from components.score_strip import ShownMap, kept_controls, main_settings, metrics_of
 from components.wording import minus, percent
-from components.xray.annotation import Marked
+from components.xray.annotation import Marked, measured
 from components.xray.film_facts import RESEARCH_USE, film_facts
 from components.xray.film_input import ChosenFilm
 from components.xray.findings import Finding
@@ -28,9 +30,10 @@ from explain_core.exports import (
     secondary_capture,
     segmentation,
 )
-from explain_core.images.film import Lookup, Voi, presets
+from explain_core.images.film import Film, Lookup, Voi, presets
 from explain_core.metrics.region_share import region_share
 from explain_core.metrics.verdicts import CONTROL_WORDS
+from explain_core.regions import Region
 from explain_core.types import Array, SaliencyMap
 
 _CAPTURE_PX = 2048
@@ -49,7 +52,8 @@ class Reported:
 
     Attributes:
         maps: whole ones, in the order shown, each with its panel.
-        cautions: whole sentences.
+        doubts: what speaks against each of them, in the same order.
+        cautions: on all of them, whole sentences.
     """
 
     question: str
@@ -57,6 +61,7 @@ class Reported:
     chosen: ChosenFilm
     findings: tuple[Finding, ...]
     maps: tuple[tuple[Panel, ShownMap], ...]
+    doubts: tuple[tuple[str, ...], ...]
     settings: Settings
     marked: Marked | None
     cautions: tuple[str, ...]
@@ -70,7 +75,9 @@ class Reported:
             image.digest,
             tuple(shown.key for _, shown in self.maps),
             tuple(caching.kept_scores(shown.key) is not None for _, shown in self.maps),
+            self.doubts,
             settings.regions,
+            settings.rulers,
             _window_text(self.chosen, settings),
             settings.is_signed,
             None if self.marked is None else self.marked.key,
@@ -195,15 +202,16 @@ def _as_report(reported: Reported, text: str, details: tuple[tuple[str, str], ..
         window_text=_window_text(reported.chosen, settings),
         maps=tuple(
             ReportMap(
-                title=panel.title,
+                title=_title(panel, shown),
                 subtitle=panel.subtitle,
                 smap=smap,
                 is_signed=smap.is_signed,
                 meaning=panel.meaning["signed" if smap.is_signed else "unsigned"],
                 settings=main_settings(shown.values),
                 scores=_scores(shown),
+                notes=(*doubts, *_annotation_note(reported.marked, shown)),
             )
-            for (panel, shown), smap in zip(maps, smaps, strict=True)
+            for (panel, shown), smap, doubts in zip(maps, smaps, reported.doubts, strict=False)
         ),
         model=reported.model.name,
         fingerprint=reported.model.fingerprint,
@@ -226,12 +234,11 @@ def _as_report(reported: Reported, text: str, details: tuple[tuple[str, str], ..
         patient=details,
         regions=settings.regions,
         region_shares=tuple(
-            tuple(_share(region_share(smap, region)) for smap in smaps)
-            for region in settings.regions
+            tuple(_share(smap, region) for smap in smaps) for region in settings.regions
         ),
-        annotation=None if reported.marked is None else reported.marked.truth,
+        annotation=None if reported.marked is None else reported.marked.whole,
         mark=reported.chosen.mark,
-        facts=film_facts(film),
+        facts=(*film_facts(film), *_lengths(film, settings)),
     )
 
 
@@ -260,7 +267,7 @@ def _picture(reported: Reported, smap: SaliencyMap) -> Array:
         smap=smap,
         is_signed=smap.is_signed,
         regions=settings.regions,
-        annotation=None if reported.marked is None else reported.marked.truth,
+        annotation=None if reported.marked is None else reported.marked.whole,
         mark=reported.chosen.mark or RESEARCH_USE.partition(",")[0],
         max_side_px=_CAPTURE_PX,
     )
@@ -296,5 +303,41 @@ def _figure(scored: caching.Scored, metric: str) -> str:
     return "–" if score.value is None else minus(f"{score.value:.3f}")
 
 
-def _share(share: float | None) -> str:
-    return "no positive evidence" if share is None else percent(share)
+def _lengths(film: Film, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Return the rulers' lengths, and their ratio where there are two."""
+    spacing = film.spacing
+    rows_mm, columns_mm = (spacing.rows_mm, spacing.columns_mm) if spacing else (1.0, 1.0)
+    lengths = [
+        math.hypot((end[0] - start[0]) * rows_mm, (end[1] - start[1]) * columns_mm)
+        for start, end in settings.rulers
+    ]
+    unit = spacing.unit if spacing else "px"
+    told = [
+        (f"Ruler {letter}", f"{length:.0f} {unit}")
+        for letter, length in zip(string.ascii_lowercase, lengths, strict=False)
+    ]
+    if len(lengths) == 2 and lengths[1] > 0:
+        told.append(("a / b", f"{lengths[0] / lengths[1]:.2f}"))
+    return tuple(told)
+
+
+def _share(smap: SaliencyMap, region: Region) -> str:
+    share = region_share(smap, region)
+    if share is None:
+        return "no positive evidence"
+    return f"{percent(share)} (area {percent(float(region.coverage(smap.geometry).mean()))})"
+
+
+def _title(panel: Panel, shown: ShownMap) -> str:
+    """Return the method, with its finding where the map is of one."""
+    if not METHODS[panel.method].needs_class or shown.target is None:
+        return panel.title
+    return f"{panel.title}, {shown.model.classes[shown.target]}"
+
+
+def _annotation_note(marked: Marked | None, shown: ShownMap) -> tuple[str, ...]:
+    if marked is None:
+        return ()
+    texts = measured(marked, shown).texts
+    told = ", ".join(f"{what.lower()} {value}" for what, value in texts.items())
+    return (f"Held against a known annotation: {told}.",)

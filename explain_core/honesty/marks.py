@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explain_core.honesty.peaks import peak_on_original
+from explain_core.honesty.peaks import hot_spots, peak_on_original
 from explain_core.honesty.shapes import components, rim, slope, top_hat
 from explain_core.images.display import window_film
 from explain_core.images.film import Film, Window
@@ -60,9 +60,9 @@ class NearMarks:
     """Say how a map and the marks on its film lie to each other.
 
     Attributes:
-        beside: the marks on or beside which the map's peak lies, the nearest first.
+        beside: the marks on or beside which a hot spot of the map lies, the nearest first.
         share: of the map's positive evidence that lies on any mark, 0 to 1.
-        text: a sentence for the reader of the map; empty where no mark is near the peak.
+        text: a sentence for the reader of the map; empty where no mark is near a hot spot.
     """
 
     beside: tuple[Mark, ...]
@@ -103,7 +103,7 @@ def marks(film: Film) -> tuple[Mark, ...]:
 
 
 def marks_near_peak(smap: SaliencyMap, found: Sequence[Mark]) -> NearMarks:
-    """Return which marks a map's highest point lies on or beside, and how much of it on all marks.
+    """Return which marks a map's hot spots lie on or beside, and how much of it on all marks.
 
     Args:
         found: of the same film; beside is within 3 % of its longer side.
@@ -112,17 +112,20 @@ def marks_near_peak(smap: SaliencyMap, found: Sequence[Mark]) -> NearMarks:
     total = float(evidence.sum())
     if total == 0 or not found:
         return NearMarks((), 0.0, "")
-    row, column = peak_on_original(smap)
-    distances = [_distance(mark.box, row, column) for mark in found]
     reach = BESIDE * max(smap.geometry.original_size)
-    order = [place for place in np.argsort(distances, kind="stable") if distances[place] <= reach]
+    spots = [peak_on_original(smap), *hot_spots(smap)]
+    distances = np.array([[_distance(mark.box, *spot) for mark in found] for spot in spots])
     covered = np.max([_coverage(mark.box, smap) for mark in found], axis=0)
     share = float((evidence * covered).sum() / total)
+    nearest = distances.min(axis=0)
+    order = [place for place in np.argsort(nearest, kind="stable") if nearest[place] <= reach]
     if not order:
         return NearMarks((), share, "")
-    where = "on" if distances[order[0]] == 0 else "beside"
+    of_peak = distances[0].min()
+    what, distance = ("The peak", of_peak) if of_peak <= reach else ("A hot spot", nearest.min())
+    where = "on" if distance == 0 else "beside"
     text = (
-        f"The peak of this map lies {where} what looks like a {MARK}, and {100 * share:.0f} % of "
+        f"{what} of this map lies {where} what looks like a {MARK}, and {100 * share:.0f} % of "
         "the map lies on such marks: the model may have read the mark instead of the film."
     )
     return NearMarks(tuple(found[place] for place in order), share, text)

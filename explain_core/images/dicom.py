@@ -234,6 +234,7 @@ def _film(film: Any, stored: Array, frame: int, num_frames: int) -> Film:
         spacing=dicom_header.spacing(header),
         laterality=dicom_header.laterality(header),
         view=dicom_header.view(header),
+        modality=dicom_header.modality(film),
         frame=frame,
         num_frames=num_frames,
         is_annotated=dicom_header.is_annotated(film),

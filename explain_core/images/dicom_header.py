@@ -151,6 +151,12 @@ def laterality(header: Header) -> str:
     return ""
 
 
+def modality(film: Any) -> str:
+    """Return the modality's code, "" where the file has none."""
+    given = film.get("Modality")
+    return given.strip() if isinstance(given, str) and _CODE_STRING.fullmatch(given) else ""
+
+
 def view(header: Header) -> str:
     """Return the view position as the file has it, or as its view code says; "" without."""
     given = header.film.get("ViewPosition")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from io import BytesIO
 from typing import Any
 
@@ -42,6 +43,8 @@ class StudyFilm:
         num_frames: how many `read` may choose from.
         laterality: as in `Film`.
         view: as in `Film`.
+        days_before_last: how long before the study's last film it was taken, in whole days; never
+            the date itself, which may identify. None where the file does not say.
     """
 
     data: bytes
@@ -49,6 +52,7 @@ class StudyFilm:
     num_frames: int = 1
     laterality: str = ""
     view: str = ""
+    days_before_last: int | None = None
 
     def read(self, frame: int = 0) -> Film:
         """Read one frame, as `read_film` does; a picture that is no DICOM film has only one."""
@@ -102,7 +106,31 @@ def read_study(contents: Sequence[bytes]) -> Study:
         reasons = f": {'; '.join(dict.fromkeys(refused))}" if refused else ""
         raise ImageError(f"there is no film that can be read{reasons}")
     found.sort(key=lambda entry: entry[0])
-    return Study(tuple(film for _, film in found), tuple(refused))
+    return Study(_with_days(found), tuple(refused))
+
+
+def without_film(study: Study, film: StudyFilm, reason: str) -> Study:
+    """Return a study without a film that turned out not to be readable."""
+    left = tuple(each for each in study.films if each is not film)
+    return Study(left, (*study.refused, reason))
+
+
+def _with_days(found: list[tuple[tuple[Any, ...], StudyFilm]]) -> tuple[StudyFilm, ...]:
+    """Return the films with how long before the last one each was taken."""
+    days = [_day(order[1]) for order, _ in found]
+    last = max((day for day in days if day is not None), default=None)
+    return tuple(
+        film if day is None or last is None else replace(film, days_before_last=(last - day).days)
+        for (_, film), day in zip(found, days, strict=True)
+    )
+
+
+def _day(taken: str) -> date | None:
+    """Return the day of a DICOM date and time, None where there is none."""
+    try:
+        return datetime.strptime(taken[:8], "%Y%m%d").date()
+    except ValueError:
+        return None
 
 
 def _files(contents: Sequence[bytes], refused: list[str]) -> Iterator[tuple[bytes, str]]:

@@ -145,6 +145,7 @@ class Film:
         spacing: None where the file has none.
         laterality: as the file has it ("L", "R", "B", "U"), "" where it has none.
         view: position, as the file has it ("PA", "AP", "LL"), "" where it has none.
+        modality: as the file has it ("DX", "CT"), "" where it has none.
         frame: counted from 0.
         num_frames: of the file.
         is_annotated: whether the file says that text is burned in; None where it says nothing.
@@ -161,6 +162,7 @@ class Film:
     spacing: Spacing | None = None
     laterality: str = ""
     view: str = ""
+    modality: str = ""
     frame: int = 0
     num_frames: int = 1
     is_annotated: bool | None = None

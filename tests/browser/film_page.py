@@ -15,7 +15,7 @@ from components.map_viewer import FilmView, Panel, meaning, show_maps
 from explain_core import METHODS, Geometry, Model
 from explain_core.images.film import Film, Lookup, Spacing, Window
 from explain_core.images.reading import image_from_pixels
-from explain_core.truth import Truth
+from explain_core.truth import Box, Truth
 from explain_core.types import Basis, Contrast, LinearBasis, Provenance, StaticBasis
 
 SIZE = (60, 90)
@@ -30,6 +30,7 @@ WINDOWS = (
     Lookup(500.0, np.minimum(np.arange(900) ** 1.3, 4000.0), 4000.0),
 )
 MARK = "SYNTHETIC PHANTOM"
+DOUBT = "This map looks like that of every film."
 MAP_PANEL, MIXED_PANEL = "grad-cam", "finer-grad-cam-2"
 
 
@@ -69,10 +70,10 @@ def make_bases() -> dict[str, Basis]:
     }
 
 
-def known() -> Truth:
+def known() -> dict[str, Truth]:
     mask = np.zeros(SIZE, bool)
     mask[20:40, 30:60] = True
-    return Truth(mask=mask)
+    return {"nodule": Truth(mask=mask), "mass": Truth(boxes=(Box(40, 10, 55, 20),))}
 
 
 FILMS = {
@@ -101,6 +102,7 @@ def main() -> None:
             reversed_subtitle="B against A",
             foot="",
             meaning=meaning(methods[panel]),
+            doubt=DOUBT if panel == MAP_PANEL else "",
         )
         for panel, basis in bases.items()
     ]
@@ -122,6 +124,7 @@ def main() -> None:
     )
     told = {
         "regions": [[each.kind, each.points] for each in settings.regions],
+        "rulers": settings.rulers,
         "window": None if settings.window is None else repr(settings.window),
         "is_inverted": settings.is_inverted,
         "gamma": settings.of(MIXED_PANEL)["gamma"] if panels else None,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -27,7 +28,16 @@ from explain_core.regions import Region
 from explain_core.types import Array, SaliencyMap
 from tests.browser import film_page
 from tests.browser.dashboard import READ_CANVAS, Dashboard
-from tests.browser.film_page import FILMS, GEOMETRY, INPUT, MAP_PANEL, MARK, MIXED_PANEL, SIZE
+from tests.browser.film_page import (
+    DOUBT,
+    FILMS,
+    GEOMETRY,
+    INPUT,
+    MAP_PANEL,
+    MARK,
+    MIXED_PANEL,
+    SIZE,
+)
 from tests.browser.serving import wait_for_health
 from tests.browser.test_render import IMPORT, heard
 from tests.browser.viewing import box_of, point, saved, viewer
@@ -74,7 +84,13 @@ CORNERS_ON_SCREEN = """path => {
   const [first, last] = [place(x, y), place(x + width, y + height)];
   return [first.x, first.y, last.x, last.y];
 }"""
-FRESH: dict[str, Any] = {"regions": [], "window": None, "is_inverted": False, "gamma": 0.6}
+FRESH: dict[str, Any] = {
+    "regions": [],
+    "rulers": [],
+    "window": None,
+    "is_inverted": False,
+    "gamma": 0.6,
+}
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +174,10 @@ def click(window: Dashboard, place: tuple[float, float]) -> None:
 
 def facts(window: Dashboard, panel: str) -> list[str]:
     return window.panel(panel).locator(".facts li").all_inner_texts()
+
+
+def film_facts(window: Dashboard) -> list[str]:
+    return window.page.locator("figure.film .facts li").all_inner_texts()
 
 
 def share_of(line: str) -> tuple[int, float, float]:
@@ -306,7 +326,7 @@ def test_regions_are_numbered_chosen_nudged_and_deleted(window: Dashboard) -> No
     window.until(lambda: len(python_heard(window)["regions"]) == 1, "one is deleted")
     assert drawn_region(window).kind == "ellipse"
     tools(window).get_by_role("button", name="1 ellipse").click()
-    tools(window).get_by_role("button", name="Delete region").click()
+    tools(window).get_by_role("button", name="Delete").click()
     wait_for_python(window, "regions", [])
     assert not [each for each in facts(window, MAP_PANEL) if each.startswith("1:")]
 
@@ -338,14 +358,72 @@ def test_the_ruler_tells_millimetres_of_its_plane(window: Dashboard) -> None:
     press_tool(window, "Ruler")
     drag(window, (10, 20), (50, 80))
     label = window.panel(MAP_PANEL).locator(".tag.ruler")
-    expected = math.hypot(40 * 0.5, 60 * 0.25)
-    found = re.fullmatch(r"([\d.]+) mm in the detector plane", label.inner_text())
+    found = re.fullmatch(r"a ([\d.]+) mm", label.inner_text())
     assert found is not None
-    assert float(found[1]) == pytest.approx(expected, abs=0.3)
-    rule = window.panel(MAP_PANEL).locator(".rule")
+    assert float(found[1]) == pytest.approx(length_mm((10, 20), (50, 80)), abs=0.3)
+    assert film_facts(window) == [f"{label.inner_text()} in the detector plane"]
+
+
+def length_mm(start: tuple[float, float], end: tuple[float, float]) -> float:
+    return math.hypot((end[0] - start[0]) * 0.5, (end[1] - start[1]) * 0.25)
+
+
+def test_rulers_are_lettered_told_changed_and_deleted(window: Dashboard) -> None:
+    press_tool(window, "Ruler")
+    lines = [
+        ((10.0, 20.0), (10.0, 80.0)),
+        ((30.0, 30.0), (30.0, 60.0)),
+        ((50.0, 20.0), (45.0, 70.0)),
+    ]
+    for line in lines[:2]:
+        drag(window, *line)
+    window.until(lambda: len(python_heard(window)["rulers"]) == 2, "both are told")
+    np.testing.assert_allclose(python_heard(window)["rulers"], lines[:2], atol=0.3)
+    assert film_facts(window)[-1] == "a / b = 2.00"
+    assert not [each for each in facts(window, MAP_PANEL) if " / " in each]
+    drag(window, *lines[2])
+    assert len(film_facts(window)) == 1
+    chips = tools(window).get_by_role("button", name=re.compile(r"^[abc] [\d.]+ mm$"))
+    expect(chips).to_have_count(3)
+    expect(chips.nth(2)).to_have_attribute("aria-pressed", "true")
+    window.until(lambda: len(python_heard(window)["rulers"]) == 3, "the third is told")
+    drag(window, lines[2][1], (45, 40))  # by its end, with the same tool
+    window.until(lambda: python_heard(window)["rulers"][2][1][1] < 45, "its end moved")
+    chips.nth(1).click()
+    tools(window).get_by_role("button", name="Delete").click()
+    window.until(lambda: len(python_heard(window)["rulers"]) == 2, "one is deleted")
+    np.testing.assert_allclose(
+        python_heard(window)["rulers"], [lines[0], ((50, 20), (45, 40))], atol=0.5
+    )
+    press_tool(window, "Move")
+    click(window, (10, 50))  # on the first one's line
+    expect(chips.nth(0)).to_have_attribute("aria-pressed", "true")
+    film_stage(window).focus()
+    window.page.keyboard.press("ArrowLeft")
+    window.until(lambda: python_heard(window)["rulers"][0][1][1] < 79.5, "the key moves its end")
+    window.page.keyboard.press("Delete")
+    window.until(lambda: len(python_heard(window)["rulers"]) == 1, "the key deletes it")
+    expect(tools(window).get_by_role("button", name=re.compile(r"^a [\d.]+ mm$"))).to_have_count(1)
+
+
+def test_the_scale_bar_lies_below_the_picture_and_follows_the_zoom(window: Dashboard) -> None:
+    panel = window.panel(MAP_PANEL)
+    stage, rule = box_of(panel.locator(".stage")), panel.locator(".rule")
     expect(rule).to_have_text("5 mm in the detector plane")
-    width = rule.bounding_box()["width"] / box_of(film_stage(window))["width"]  # type: ignore[index]
-    assert width == pytest.approx(5 / (90 * 0.25), rel=0.02)
+    assert box_of(rule)["y"] >= stage["y"] + stage["height"]
+    assert bar_share(window) == pytest.approx(5 / (90 * 0.25), rel=0.03)
+    film_stage(window).focus()
+    for _ in range(4):
+        window.page.keyboard.press("+")
+    zoom = 1.25**4
+    expect(rule).to_have_text("2 mm in the detector plane")
+    assert bar_share(window) == pytest.approx(2 * zoom / (90 * 0.25), rel=0.03)
+
+
+def bar_share(window: Dashboard) -> float:
+    """Return the scale bar's length as a share of the picture's width."""
+    panel = window.panel(MAP_PANEL)
+    return box_of(panel.locator(".rule-bar"))["width"] / box_of(panel.locator(".stage"))["width"]
 
 
 def test_without_spacing_the_ruler_tells_pixels_and_there_is_no_bar(window: Dashboard) -> None:
@@ -353,7 +431,8 @@ def test_without_spacing_the_ruler_tells_pixels_and_there_is_no_bar(window: Dash
     press_tool(window, "Ruler")
     drag(window, (10, 20), (50, 50))
     label = window.panel(MAP_PANEL).locator(".tag.ruler").inner_text()
-    assert float(label.removesuffix(" px")) == pytest.approx(50, abs=0.7)
+    assert float(label.removeprefix("a ").removesuffix(" px")) == pytest.approx(50, abs=0.7)
+    assert film_facts(window) == [label]
     expect(window.panel(MAP_PANEL).locator(".rule")).to_be_hidden()
 
 
@@ -378,17 +457,23 @@ def test_the_peak_is_marked_and_told_and_can_be_switched_off(window: Dashboard) 
     assert facts(window, MAP_PANEL) == []
 
 
-def test_the_known_annotation_is_outlined_and_can_be_hidden(window: Dashboard) -> None:
+def test_known_annotations_are_outlined_by_name_and_can_be_hidden(window: Dashboard) -> None:
     outline = window.panel(MAP_PANEL).locator(".marks path.known")
-    expect(outline).to_have_count(2)
+    names = window.panel(MAP_PANEL).locator(".tag.known")
+    expect(outline).to_have_count(4)  # a line over a darker one for each
+    expect(names).to_have_text(["nodule", "mass"])
     box = box_of(window.panel(MAP_PANEL).locator(".stage"))
     left, top, right, bottom = outline.first.evaluate(CORNERS_ON_SCREEN)
     found = [(left - box["x"]) / box["width"], (right - box["x"]) / box["width"]]
     found += [(top - box["y"]) / box["height"], (bottom - box["y"]) / box["height"]]
     expected = [30 / SIZE[1], 60 / SIZE[1], 20 / SIZE[0], 40 / SIZE[0]]
     assert found == pytest.approx(expected, abs=0.012)
-    window.page.get_by_label("Known annotation").uncheck()
+    tag = box_of(names.first)
+    assert tag["y"] + tag["height"] <= top + 1
+    assert abs(tag["x"] - left) < box["width"] * 0.3
+    window.page.get_by_label("Known annotation: nodule, mass").uncheck()
     expect(outline).to_have_count(0)
+    expect(names).to_have_count(0)
 
 
 def test_the_mark_is_on_every_picture_and_its_export(window: Dashboard) -> None:
@@ -397,10 +482,64 @@ def test_the_mark_is_on_every_picture_and_its_export(window: Dashboard) -> None:
         window, window.page.locator("figure.film").get_by_role("button", name="PNG")
     )
     assert name == "whynot-film.png"
-    corner = plain[48:80, 24:300]
-    film = film_pixels(window)
-    assert film[:4, :10].max() == 0  # the film is black there
-    assert corner.max() == 255
+    side, left, top = 900, 24, 48  # where the export has the picture
+    height = round(side * SIZE[0] / SIZE[1])
+    picture = plain[top : top + height, left : left + side]
+    film = np.asarray(
+        PIL.Image.fromarray(film_pixels(window).astype(np.uint8)).resize((side, height))
+    )
+    is_other = np.abs(picture.mean(axis=2) - film).max(axis=1) > 60
+    assert is_other[:25].any()
+    below = plain[top + height + 6 : top + height + 20, left : left + side]
+    assert (below.max(axis=(0, 2)) - below.min(axis=(0, 2)) > 100)[: side // 5].all()
+    assert not is_other[-40:].any()  # nothing is written over the film's lower edge
+
+
+def test_a_doubt_is_told_at_the_head_and_to_screen_readers(window: Dashboard) -> None:
+    line = window.panel(MAP_PANEL).locator("figcaption .doubt")
+    expect(line).to_have_text(DOUBT)
+    expect(line.get_by_role("img", name="Caution")).to_be_visible()
+    stage = window.panel(MAP_PANEL).locator(".stage")
+    expect(stage).to_have_attribute("aria-label", re.compile(f"Caution: {DOUBT}$"))
+    expect(window.page.locator(".doubt")).to_have_count(1)
+    plain, doubted = (
+        saved(window, window.panel(each).get_by_role("button", name="PNG"))[1]
+        for each in (MIXED_PANEL, MAP_PANEL)
+    )
+    assert not has_orange(plain)
+    assert has_orange(doubted)
+
+
+def has_orange(sheet: Array) -> bool:
+    """Whether an export has a warning between its title and its picture."""
+    red, green, blue = (sheet[44:62, ..., i] for i in range(3))
+    return bool(((red - blue > 90) & (green - blue > 30)).any())
+
+
+# ---- where things stand ---------------------------------------------------------------------
+
+
+def test_the_film_comes_before_its_sliders_and_stays_where_it_is(window: Dashboard) -> None:
+    def top(selector: str) -> float:
+        return float(
+            window.page.locator(selector).first.evaluate("each => each.getBoundingClientRect().top")
+        )
+
+    def place() -> float:
+        return top("figure.film .stage") - top(".film-tools")
+
+    order = [".film-tools", "figure.film .stage", ".controls", ".looks"]
+    tops = [top(each) for each in order]
+    assert tops == sorted(tops)
+    before = place()
+    press_tool(window, "Window")  # the longest hint
+    assert place() == before
+    draw(window, "box")
+    press_tool(window, "Ruler")
+    for row in range(5, 55, 7):
+        drag(window, (row, 20), (row, 70))
+    expect(window.page.locator(".things button")).to_have_count(10)
+    assert place() == before
 
 
 # ---- whose they are -------------------------------------------------------------------------
@@ -449,7 +588,54 @@ def test_the_film_can_be_swiped_with_a_map(window: Dashboard) -> None:
     left, right = (window.page.get_by_label(f"{side} map") for side in ("Left", "Right"))
     assert left.locator("option:checked").inner_text() == "The film"
     assert right.locator("option:checked").inner_text() == METHODS["grad-cam"].title
+    expect(window.page.locator("figure.swipe .rule")).to_have_text("5 mm in the detector plane")
     window.page.get_by_role("button", name="Swipe two").click()
+
+
+def test_the_divider_is_dragged_on_the_picture_and_draws_nothing(window: Dashboard) -> None:
+    press_tool(window, "Box")
+    window.page.get_by_role("button", name="Swipe two").click()
+    stage = window.page.locator("figure.swipe .stage")
+    slider = window.page.get_by_label("Divider between the two maps")
+    box = box_of(stage)
+
+    def drag_divider(start: float, end: float) -> None:
+        for step, share in enumerate((start, (start + end) / 2, end)):
+            window.page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.2 * box["height"])
+            if step == 0:
+                window.page.mouse.down()
+        window.page.mouse.up()
+
+    drag_divider(0.5, 0.2)
+    expect(slider).to_have_value("20")
+    for _ in range(2):
+        stage.press("+")  # zoomed about the middle: 20 % now lies left of the picture
+    slider.fill("50")
+    drag_divider(0.5, 0.8)
+    expect(slider).to_have_value(str(round(50 + 30 / 1.25**2)))
+    slider.press("ArrowRight")
+    expect(slider).to_have_value(str(round(50 + 30 / 1.25**2) + 1))
+    assert python_heard(window)["regions"] == []
+    window.page.locator("figure.swipe").get_by_role("button", name="Close").click()
+    expect(window.page.locator("figure.swipe")).to_have_count(0)
+    button = window.page.get_by_role("button", name="Swipe two")
+    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(button).to_be_focused()
+
+
+def test_a_finger_drags_the_divider(window: Dashboard) -> None:
+    window.page.get_by_role("button", name="Swipe two").click()
+    handle = window.page.locator("figure.swipe .handle-line")
+    width = box_of(window.page.locator("figure.swipe .stage"))["width"]
+    x = box_of(handle)["x"] + box_of(handle)["width"] / 2
+    finger = {"pointerId": 7, "pointerType": "touch", "bubbles": True, "button": 0}
+    handle.evaluate("each => { each.setPointerCapture = () => {}; }")  # of a finger made here
+    handle.dispatch_event("pointerdown", finger | {"clientX": x})
+    handle.dispatch_event("pointermove", finger | {"clientX": x - 0.3 * width, "button": -1})
+    handle.dispatch_event("pointerup", finger)
+    slider = window.page.get_by_label("Divider between the two maps")
+    expect(slider).to_have_value("20")
+    window.page.locator("figure.swipe").get_by_role("button", name="Close").click()
 
 
 # ---- the page's formula against Python's ----------------------------------------------------

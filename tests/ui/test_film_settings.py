@@ -14,6 +14,7 @@ from components.map_viewer.film_view import film_header, film_picture
 from components.map_viewer.message import Message
 from components.map_viewer.settings import (
     MAX_REGIONS,
+    MAX_RULERS,
     MAX_VERTICES,
     Settings,
     Values,
@@ -96,6 +97,36 @@ def test_only_so_many_regions_are_taken() -> None:
     assert len(found["regions"]) == MAX_REGIONS
 
 
+RULER = [[1, 2], [20.5, 40]]
+WRONG_RULERS: dict[str, Any] = {
+    "no list": "ruler",
+    "no ruler": [3, None, "ab", [], {}, {"points": RULER}],
+    "one end": [[[1, 2]]],
+    "three ends": [[*RULER, [3, 4]]],
+    "texts": [[["1", "2"], [3, 4]]],
+    "NaN": [[[math.nan, 2], [3, 4]]],
+    "outside the film": [[[1, 2], [31, 4]], [[1, -2], [3, 4]]],
+    "without a length": [[[1, 2], [1, 2]]],
+}
+
+
+def test_rulers_are_taken_in_their_order() -> None:
+    found = film_settings(told(rulers=[RULER, [[0, 0], [0, 50]]]), VIEW)
+    assert found["rulers"] == (((1.0, 2.0), (20.5, 40.0)), ((0.0, 0.0), (0.0, 50.0)))
+    assert film_settings(told(), VIEW)["rulers"] == ()
+
+
+@pytest.mark.parametrize("fault", WRONG_RULERS)
+def test_a_wrong_ruler_is_left_out(fault: str) -> None:
+    assert film_settings(told(rulers=WRONG_RULERS[fault]), VIEW)["rulers"] == ()
+
+
+def test_only_so_many_rulers_are_taken() -> None:
+    assert MAX_RULERS >= 5
+    found = film_settings(told(rulers=[RULER] * (MAX_RULERS + 5)), VIEW)
+    assert len(found["rulers"]) == MAX_RULERS
+
+
 WRONG_WINDOWS: list[Any] = [
     3,
     {},
@@ -172,11 +203,35 @@ def test_spacing_and_annotation_are_sent() -> None:
     header, arrays = sent(FilmView(film, annotation=Truth(mask=mask)))
     about = header["film"]
     assert (about["spacing"]["rows_mm"], about["spacing"]["columns_mm"]) == (0.5, 0.25)
-    assert about["spacing"]["unit"] == "mm in the detector plane"
-    np.testing.assert_array_equal(arrays[about["annotation"]["mask"]], mask * 255)
+    assert about["spacing"]["unit"] == "mm"
+    assert about["spacing"]["plane_in_words"] == "in the detector plane"
+    (known,) = about["annotations"]
+    assert known["label"] == "known annotation"
+    np.testing.assert_array_equal(arrays[known["mask"]], mask * 255)
     boxes = Truth(boxes=(Box(1, 2, 3, 4),))
     header, _ = sent(FilmView(film, annotation=boxes))
-    assert header["film"]["annotation"] == {"boxes": [[1, 2, 3, 4]], "mask": None}
+    (known,) = header["film"]["annotations"]
+    assert (known["boxes"], known["mask"]) == ([[1, 2, 3, 4]], None)
+
+
+def test_several_annotations_are_sent_by_name() -> None:
+    named = {"nodule": Truth(boxes=(Box(1, 2, 3, 4),)), "mass": Truth(boxes=(Box(5, 6, 7, 8),))}
+    header, _ = sent(FilmView(FILM, annotation=named))
+    found = {each["label"]: each["boxes"] for each in header["film"]["annotations"]}
+    assert found == {"nodule": [[1, 2, 3, 4]], "mass": [[5, 6, 7, 8]]}
+    assert sent(FilmView(FILM, annotation={}))[0]["film"]["annotations"] == []
+
+
+def test_another_name_of_an_annotation_is_another_message() -> None:
+    truth = Truth(boxes=(Box(1, 2, 3, 4),))
+    views = [FilmView(FILM, annotation=each) for each in (truth, {"mass": truth}, {"cyst": truth})]
+    assert len({view.key for view in views}) == len(views)
+
+
+def test_lengths_of_the_patient_name_no_plane() -> None:
+    film = replace(FILM, spacing=Spacing(0.5, 0.5, "patient"))
+    spacing = sent(FilmView(film))[0]["film"]["spacing"]
+    assert (spacing["unit"], spacing["plane_in_words"]) == ("mm", "")
 
 
 def test_another_annotation_or_spacing_is_another_message() -> None:

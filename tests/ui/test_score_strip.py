@@ -160,7 +160,7 @@ def test_a_reversed_map_is_not_scored_for_the_target(two: AppTest) -> None:
 def test_without_reference_classes_it_is_deletion(two: AppTest) -> None:
     steps.keyed(two.button_group, "question-").set_value("what varies")
     steps.run(two)
-    steps.press(two, "Score these maps")
+    steps.press(two, "Score this map")
     assert "Deletion AUC ↓" in cards(two)["Grad-CAM"]
     assert "Relative drop" not in str(cards(two))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+import pypdfium2
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -112,9 +113,48 @@ def test_an_earlier_film_is_compared_with_the_later_one(at: AppTest) -> None:
     upload(at, later, earlier)
     against(at, "earlier")
     panel = steps.shown_panels(at)["diffcam"]
-    assert panel.head == "DiffCAM this film against the earlier film"
+    assert panel.head == "DiffCAM this film against the earlier film (366 days before)"
     assert "healthy films vary in anyway" in steps.texts(at)
     assert "Laterality" in steps.texts(at)
+
+
+def test_numbers_and_days_tell_films_apart_and_later_is_not_called_earlier(at: AppTest) -> None:
+    earlier = dicom(seed=41, StudyDate="20200101")
+    later = dicom("opacity", StudyDate="20200111")
+    upload(at, later)
+    steps.keyed(at.toggle, state.XRAY_ADD).set_value(True)
+    steps.run(at)
+    steps.keyed(at.file_uploader, "films-").set_value([("x", earlier, "")])
+    steps.run(at)
+    films = steps.keyed(at.selectbox, state.XRAY_FILM)
+    assert films.options == ["1 · 10 days before the last · 80 × 96 px", "2 · 80 × 96 px"]
+    assert films.value == 1
+    films.set_value(0)
+    steps.run(at)
+    against(at, "earlier")
+    assert "20200101" not in steps.texts(at)
+    which = steps.keyed(at.selectbox, state.XRAY_EARLIER)
+    assert which.options == ["2 · 80 × 96 px"]
+    assert "the later film (10 days after)" in at.title[0].value or at.title[0].value.startswith(
+        "The model calls no finding"
+    )
+
+
+def test_a_section_is_no_radiograph(at: AppTest) -> None:
+    upload(at, dicom("opacity", Modality="CT"))
+    assert "no radiograph but CT" in steps.texts(at)
+
+
+def test_what_speaks_against_a_map_stands_in_the_report(at: AppTest) -> None:
+    at.selectbox(key=state.XRAY_MODEL).set_value("films-confounded")
+    steps.run(at)
+    panels = steps.header_of(steps.sent(at) or b"")["panels"]
+    assert "near text or a marker" in {each["name"]: each for each in panels}["grad-cam"]["doubt"]
+    next(each for each in at.button if each.label == "Make the report").click()
+    steps.run(at)
+    pdf = pypdfium2.PdfDocument(at.session_state["made-files"]["report"].files["PDF"])
+    text = " ".join(pdf[0].get_textpage().get_text_bounded().split())
+    assert "side marker or burned-in text" in text
 
 
 def test_a_zipped_study_is_read_and_what_is_no_film_is_told(at: AppTest) -> None:
@@ -149,14 +189,16 @@ def test_no_name_of_patient_or_file_is_on_the_page_unless_asked(at: AppTest) -> 
 
 
 def test_an_annotation_of_a_phantom_is_measured(at: AppTest) -> None:
-    steps.keyed(at.get("segmented_control"), state.XRAY_TRUTH).set_value("opacity")
+    steps.keyed(at.toggle, state.XRAY_TRUTH).set_value(True)
     steps.run(at)
     table = at.dataframe[0].value
     assert list(table["Map"]) == [
         "DiffCAM, this film against healthy films",
         "Grad-CAM, for opacity",
     ]
-    assert float(table["Energy inside"][1]) > 0.1
+    assert list(table["Annotation"]) == ["opacity", "opacity"]
+    shares = [float(each.removesuffix(" %")) for each in table["Share inside"]]
+    assert shares[1] > 2 * float(table["Its area"][1].removesuffix(" %"))
 
 
 def test_the_report_and_the_objects_are_made_and_go_stale(at: AppTest) -> None:
