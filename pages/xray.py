@@ -28,6 +28,7 @@ from components.xray.maps import (
     FindingMap,
     methods_picker,
     panel_of,
+    sliders_of,
     tested_map,
     wanted_maps,
 )
@@ -210,7 +211,7 @@ def _maps(
         panel_of(name, wanted[name], basis, asked.reference, prepared.notes.get(name, ""))
         for name, basis in prepared.bases.items()
     ]
-    parameters = parameters_of({panel.method for panel in panels}, "render")
+    parameters = sliders_of(panels)
     with annotating:
         marked = annotation_widgets(asked.chosen)
     film = FilmView(asked.chosen.film, asked.chosen.mark, None if marked is None else marked.truths)

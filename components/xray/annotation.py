@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -94,7 +94,9 @@ def annotation_widgets(chosen: ChosenFilm) -> Marked | None:
     if not is_shown:
         st.caption("Findings were drawn into this phantom: see how well each map finds them.")
         return None
-    truths = {name: caching.phantom_truth(chosen.case, name) for name in chosen.case.findings}
+    # Of the findings, also where a marker gives them away: a map that sees it alone misses them.
+    case = replace(chosen.case, has_markers=False)
+    truths = {name: caching.phantom_truth(case, name) for name in case.findings}
     return Marked(truths, _together(truths, chosen.film.image.size), "drawn")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from components import state
 from components.map_viewer import Panel, Settings, meaning
 from components.method_picker import tell_unfit
+from components.parameter_panel import parameters_of
 from components.reference_builder import Place
 from components.score_strip import ShownMap
 from components.slow_methods import Wanted
@@ -19,6 +20,8 @@ from components.xray.findings import Finding
 from components.xray.reference import Reference
 from explain_core import METHODS, Image
 from explain_core.methods.method import why_not_at
+from explain_core.methods.settings import FILM_LAM, LAM
+from explain_core.parameters import Parameter
 from explain_core.types import Basis, ParameterValue
 
 MAX_MAPS = 8
@@ -92,6 +95,14 @@ def wanted_maps(
                 parameters={key: value for key, value in parameters.items() if key in known},
             )
     return dict(list(wanted.items())[:MAX_MAPS])
+
+
+def sliders_of(panels: Sequence[Panel]) -> list[Parameter]:
+    """Return the parameters that sliders drive; λ begins as films want it."""
+    return [
+        replace(each, default=FILM_LAM) if each.name == LAM.name else each
+        for each in parameters_of(dict.fromkeys(panel.method for panel in panels), "render")
+    ]
 
 
 def panel_of(name: str, wanted: FindingMap, basis: Basis, reference: Reference, note: str) -> Panel:

@@ -25,7 +25,9 @@ masks are exactly the pixels that a finding changes, its faintest edge included.
 need not hold on real films, and the other way round.
 
 DiffCAM compares with healthy phantoms; the other methods explain the finding's own score. Every
-method has its default values. DiffCAM is not told which finding is asked about: on films with
+method has its default values; DiffCAM also stands here with the larger λ that the X-ray page begins
+with. Healthy phantoms vary little, and with a small λ the rare ways in which they do vary are blown
+up. DiffCAM is not told which finding is asked about: on films with
 several it shows all that sets the film apart from healthy ones, while the mask holds one finding.
 So the first table, of films with one finding each, is the one to be held against the paper's.
 
@@ -67,7 +69,7 @@ def _table(results: Results, metric: int) -> str:
     summaries = [summarise(each, baseline) for each in (results, *by_label)]
     rows = []
     for place, method in enumerate(plan.methods):
-        title = METHODS[method.name].title
+        title = METHODS[method.name].title + method.label.removeprefix(method.name)
         is_control = METHODS[method.name].is_control
         difference = summaries[0].differences[place][metric]
         rows.append(

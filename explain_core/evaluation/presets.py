@@ -29,6 +29,7 @@ from explain_core.evaluation.sanity import (
 )
 from explain_core.evaluation.sources import SOURCES, generated_source, open_dataset
 from explain_core.evaluation.truth_report import Part, truth_report
+from explain_core.methods.settings import FILM_LAM
 from explain_core.models.loading import load_model
 from explain_core.models.model import Model
 from explain_core.references.bank_files import replace_file
@@ -49,6 +50,7 @@ class Preset:
         report: from the parts to Markdown.
         written_to: the report's file, from the repository's root.
         methods: names; empty takes every one that a set's model allows.
+        further: methods once more, with other values.
         num: pictures of each set, where nobody says how many.
         has_sanity: whether the report needs to know if maps change with the weights.
     """
@@ -61,6 +63,7 @@ class Preset:
     report: Callable[[Sequence[Part]], str]
     written_to: str
     methods: tuple[str, ...] = ()
+    further: tuple[Variant, ...] = ()
     num: int = 60
     has_sanity: bool = True
 
@@ -95,6 +98,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     *("diffcam", "grad-cam", "score-cam", "layer-cam", "xgrad-cam"),
                     *("integrated-gradients", "guided-backprop"),
                 ),
+                further=(variant("diffcam", lam=FILM_LAM),),
                 num=120,
                 has_sanity=False,
             ),
@@ -175,6 +179,7 @@ def preset_plan(preset: Preset, model: Model, dataset: Dataset, seed: int = 0) -
         for name, reason in usable_methods(model).items()
         if reason is None and (not preset.methods or name in preset.methods)
     ]
+    methods += preset.further
     reasons = usable_metrics(model, dataset)
     metrics = [each for each in preset.metrics if reasons[each.name] is None]
     return make_plan(model, dataset, methods, metrics, seed=seed)

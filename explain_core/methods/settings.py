@@ -34,6 +34,9 @@ LAM = Parameter(
     step=0.25,
     scale="log",
 )
+FILM_LAM = 1.0
+"""Where λ begins for films: healthy ones vary little, see docs/localisation-films.md."""
+
 AVERAGE_BEFORE, MAXIMUM_BEFORE, AVERAGE_AFTER = (
     "average before ReLU",
     "maximum before ReLU",
