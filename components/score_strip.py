@@ -28,6 +28,7 @@ _MAX_CARD_PX = 432  # of the viewer's panels, below which the cards stand
 _RCAP_STEPS = 5
 _ICON = ":material/straighten:"
 _SLID = ("gamma", "lam", "p")
+_SCIENTIFIC_BELOW = 0.01
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NO_CLASSES = "This model has no classes, so there is no probability that a map could account for."
 _REVERSED = "reversed: it speaks for what it is compared with"
@@ -387,14 +388,16 @@ def _setting(name: str, value: ParameterValue) -> str:
     if name == "gamma":
         return f"γ = {value:.2f}"
     if name == "lam":
-        return f"λ = {_scientific(float(value))}"
+        return f"λ = {_as_viewed(float(value))}"
     if name == "p":
         return f"p = {value:g} %"
     return str(value)
 
 
-def _scientific(value: float) -> str:
-    """Return a number as the viewer writes it: "10⁻³", "1.8 · 10⁻³"."""
+def _as_viewed(value: float) -> str:
+    """Return a number as the viewer writes it: "10⁻³", "1.8 · 10⁻³", "1.00"."""
+    if value >= _SCIENTIFIC_BELOW:
+        return f"{value:#.3g}"
     mantissa, _, power = f"{value:.1e}".partition("e")
     raised = f"10{str(int(power)).translate(_RAISED)}"
     return raised if mantissa == "1.0" else f"{mantissa} · {raised}"

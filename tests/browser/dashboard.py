@@ -101,9 +101,7 @@ class Dashboard:
         address = message.location["url"]
         is_ours = not address or is_inside(address)  # others are counted where they are asked for
         # Opened at a page's own address, Streamlit first asks for its parts below that address.
-        is_asked_below = bool(
-            re.search(rf"/({PAGES})/_stcore/(host-config|health)$", address)
-        )
+        is_asked_below = bool(re.search(rf"/({PAGES})/_stcore/(host-config|health)$", address))
         if message.type == "error" and is_ours and not is_asked_below:
             self.faults.append(f"console: {message.text} ({address})")
 

@@ -263,6 +263,7 @@ def test_a_model_without_classes_cannot_be_scored(
         ({"gamma": 0.6}, {"gamma": 0.9}, "γ = 0.60"),
         ({"lam": 1e-3}, {"lam": 1.0}, "λ = 10⁻³"),
         ({"lam": 10**-2.75}, {"lam": 1.0}, "λ = 1.8 · 10⁻³"),
+        ({"lam": 1.0}, {"lam": 0.1}, "λ = 1.00"),
         ({"p": 85.0}, {"p": 20.0}, "p = 85 %"),
         ({"gamma": 0.6, "reverse": False}, {"gamma": 0.6, "reverse": True}, "not reversed"),
     ],
