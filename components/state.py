@@ -98,6 +98,7 @@ _NOTED_LAM = "noted-lam"
 _STARTED = "started-methods"
 _PRESET_TAKEN = "preset-taken"
 _CANCELLED = "cancelled"
+_LESSON_LINKS = "lesson-links"
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +178,11 @@ def begin(key: str, value: object) -> None:
     A widget that may be set by other means than itself takes no default of its own.
     """
     st.session_state.setdefault(key, value)
+
+
+def put(key: str, value: object) -> None:
+    """Let a widget show a value; before it is drawn, or in its callback."""
+    st.session_state[key] = value
 
 
 def values_of(keys: Sequence[str]) -> dict[str, object]:
@@ -273,6 +279,23 @@ def last_drawn() -> Image | None:
 def keep_sketch(sketch: Sketch) -> None:
     """Remember what stands on the lesson's canvas."""
     st.session_state[_SKETCH] = sketch
+
+
+def keep_link(lesson: str, parameters: Mapping[str, str]) -> None:
+    """Remember what the link said of a lesson that is left."""
+    st.session_state[_LESSON_LINKS] = {**_lesson_links(), lesson: dict(parameters)}
+
+
+def take_link(lesson: str) -> Mapping[str, str]:
+    """Return, once, what the link said of a lesson when it was left."""
+    links = _lesson_links()
+    parameters = links.pop(lesson, {})
+    st.session_state[_LESSON_LINKS] = links
+    return parameters
+
+
+def _lesson_links() -> dict[str, Mapping[str, str]]:
+    return dict(st.session_state.get(_LESSON_LINKS, {}))
 
 
 def told(component: str, name: str) -> object:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from components import state
 from components.lessons.frame import show_lesson
+from components.lessons.link import hold_only
 from components.lessons.table import LESSONS
 from components.page import page_head
 
@@ -36,6 +37,7 @@ def main() -> None:
     assert name is not None  # it is required
     # not bound to the link: bound, it would stand there with its number and title
     st.query_params[state.LESSON] = name
+    hold_only(name, names)
     show_lesson(LESSONS[name], _number(name), is_large=is_large)
 
 

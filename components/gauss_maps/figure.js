@@ -46,6 +46,7 @@ export class MapFigure {
       for (const [key, value] of Object.entries(attributes)) shape.setAttribute(key, value);
   }
 
+  /** @param scores as texts, one for each metric. */
   showScores(scores, metrics, isBest, isInPair) {
     this.element.classList.toggle("in-pair", isInPair);
     const rows = metrics.map(({ title, isHigherBetter }, index) => {
@@ -55,7 +56,7 @@ export class MapFigure {
       head.scope = "row";
       head.textContent = `${title.replace(" AUC", "")} ${isHigherBetter ? "↑" : "↓"}`;
       const cell = document.createElement("td");
-      cell.textContent = `${isBest[index] ? "● " : ""}${scores[index].toFixed(3)}`;
+      cell.textContent = `${isBest[index] ? "● " : ""}${scores[index]}`;
       row.append(head, cell);
       return row;
     });

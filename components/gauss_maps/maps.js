@@ -7,6 +7,7 @@ import { MapFigure } from "./figure.js";
 
 const LIVE_MS = 200;
 const KEY_PAUSE_MS = 300;
+const DECIMALS = 3;
 
 const gaussiansOf = (text) => text.split("_").map((each) => each.split("-").map(Number));
 const textOf = (gaussians) => gaussians.map((each) => each.join("-")).join("_");
@@ -65,14 +66,16 @@ class GaussMaps {
     this.figures.forEach((each, index) => each.show(this.gaussians[index], this.data));
   }
 
+  /** Show the scores. Those that read the same are best together. */
   showScores() {
-    const { scores, metrics, pair } = this.data;
+    const { metrics, pair } = this.data;
+    const scores = this.data.scores.map((each) => each.map((score) => score.toFixed(DECIMALS)));
     const best = metrics.map(({ isHigherBetter }, index) => {
-      const column = scores.map((each) => each[index]);
+      const column = scores.map((each) => Number(each[index]));
       return isHigherBetter ? Math.max(...column) : Math.min(...column);
     });
     this.figures.forEach((each, index) => {
-      const isBest = scores[index].map((score, at) => score === best[at]);
+      const isBest = scores[index].map((score, at) => Number(score) === best[at]);
       each.showScores(scores[index], metrics, isBest, pair.includes(index));
     });
     this.buttons.forEach((each, index) => {

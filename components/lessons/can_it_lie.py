@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from components.lessons import link
 from components.lessons.lesson import Answer, Lesson, link_key
 from components.lessons.lie_catching import show_catching
 from components.lessons.lie_maps import (
     GOOD,
     LETTERS,
-    MAPS,
     METRICS_ASKED,
     NAME,
     Forgotten,
     Round,
     best_by,
     forgetting_of,
+    in_plain_words,
     round_of,
     scores_of,
     verdict_of,
@@ -37,12 +38,20 @@ LAST_ROUND = 20
 WHAT: Mapping[str, str] = {
     GOOD: "Layer-CAM, made from the network",
     "edges": "an edge detector",
+    "center-gaussian": "the same spot on every film",
     "random": "random dots",
 }
 _SHORT: Mapping[str, str] = {
     GOOD: "Layer-CAM",
     "edges": "Edge detector",
+    "center-gaussian": "Spot in the middle",
     "random": "Random dots",
+}
+_SCORES: Mapping[str, str] = {
+    "deletion": "**Deletion** ↓: cover the film, where the map is brightest first. How sure does "
+    "the network stay? Low is good: the map's places were what it needed.",
+    "rcap": "**RCAP** ↑: show only where the map is brightest. How sure does the network become, "
+    "and how much of the map lies there? High is good.",
 }
 
 _WIDTHS = (1, 2.3)
@@ -69,7 +78,7 @@ def _show() -> None:
             key=link_key(NAME, "round"),
             bind="query-params",
             help="Another number: another picture, and the maps in another order.",
-            width=150,
+            width=220,
         )
     _SHOW[step](int(number))
 
@@ -84,8 +93,9 @@ def _show_vote(number: int) -> None:
         _show_lined_up(asked, {letter: f"Map {letter}" for letter in LETTERS}, "vote")
     with side:
         st.markdown(
-            f"A network looked at this film of a chest and said: **{asked.finding}**. One of the "
-            "maps shows why. Two know nothing of the network."
+            "A network looked at this film of a chest and said: "
+            f"**{in_plain_words(asked.finding)}** (doctors say {asked.finding}). One of the maps "
+            "shows why. Two know nothing of the network."
         )
         if _vote(number) is not None:
             st.markdown("Your vote is in. Go on to **2 Reveal**.")
@@ -109,12 +119,16 @@ def _show_reveal(number: int) -> None:
 
 
 def _vote(number: int) -> str | None:
+    """Show the vote, which stands in the link on the later steps, too."""
+    told = st.query_params.get(link_key(NAME, f"vote-{number}"))
     vote: str | None = st.segmented_control(
         "Which map do you trust?",
         LETTERS,
-        key=link_key(NAME, f"vote-{number}"),
-        bind="query-params",
+        default=told if told in LETTERS else None,
+        key=link_key(NAME, f"choice-{number}"),
+        persist_state="session",
     )
+    link.put(NAME, f"vote-{number}", vote)
     return vote
 
 
@@ -136,8 +150,13 @@ def _reveal(asked: Round, vote: str) -> None:
         st.warning(f"{vote} is {WHAT[chosen]}. It never asked the network.", icon=":material/help:")
     scores = scores_of(asked)
     st.markdown(_table(asked, scores))
-    st.caption("Bold: the best. ↑: higher is better, ↓: lower.")
-    st.markdown(f"{_SHORT[GOOD]}: {verdict_of(scores).text}")
+    verdict = verdict_of(scores)
+    st.markdown(
+        f"{_SHORT[GOOD]} does better than both maps that never asked the network."
+        if verdict.is_good
+        else f"{_SHORT[GOOD]}: {verdict.text}"
+    )
+    st.caption("  \n".join(_SCORES[metric] for metric in METRICS_ASKED))
 
 
 def _table(asked: Round, scores: Mapping[str, Mapping[str, Score]]) -> str:
@@ -157,7 +176,9 @@ def _table(asked: Round, scores: Mapping[str, Mapping[str, Score]]) -> str:
 
 
 def _number(score: Score) -> str:
-    return "–" if score.value is None else minus(f"{score.value:.2f}")
+    if score.value is None:
+        return "–"
+    return minus(f"{round(score.value, 2) + 0.0:.2f}")  # nothing is "-0.00"
 
 
 # ---- forget ------------------------------------------------------------------------------------
@@ -182,8 +203,8 @@ def _show_forgetting(number: int) -> None:
     with maps:
         _show_panels(
             asked,
-            {name: (found[name].bases[stage], _SHORT[name]) for name in MAPS},
-            {name: _likeness(found[name].found, stage) for name in MAPS},
+            {name: (each.bases[stage], _SHORT[name]) for name, each in found.items()},
+            {name: _likeness(each.found, stage) for name, each in found.items()},
             question=f"What is left after {stage} of {num_stages} layers are forgotten?",
             viewer=f"lesson-{NAME}-forget",
         )
@@ -286,14 +307,14 @@ _ANSWERS: Sequence[Answer] = (
     Answer(
         "No. A good map of a bad network is still a bad map.",
         False,
-        "Not quite. In step 4 the map of the cheating network is right: it shows the corner. "
+        "Not quite. In step 4 the map of the cheating network is right: it shows the mark. "
         "That is how the network was caught.",
     ),
     Answer(
         "Only if it also beats maps that know nothing, and changes when the network forgets.",
         True,
         "Yes. Looks prove nothing. Scores against the controls do, and so does forgetting. Then a "
-        "map can tell you something that you did not want to see, like a marker in a corner.",
+        "map can tell you something that you did not want to see, like a mark in a corner.",
     ),
 )
 

@@ -10,6 +10,7 @@ import streamlit as st
 from components import state
 from components.exam_plane import Setting, exam_plane
 from components.exam_plane.setting import NAMES, setting_from, texts_of
+from components.lessons import link
 from components.lessons.lesson import Answer, Lesson, link_key
 from explain_core.datasets.exam_scores import ExamScores, exam_scores, fit_boundary, weak_reader
 from explain_core.references.spectrum import spectrum_of_features
@@ -100,11 +101,7 @@ def _keep_in_link(setting: Setting, start: Setting) -> None:
     """Let the link say what differs from the start, and no more."""
     begun = texts_of(start)
     for name, text in texts_of(setting).items():
-        key = link_key(NAME, name)
-        if text == begun[name]:
-            st.query_params.pop(key, None)
-        elif st.query_params.get(key) != text:
-            st.query_params[key] = text
+        link.put(NAME, name, None if text == begun[name] else text)
 
 
 LESSON = Lesson(
@@ -116,11 +113,11 @@ LESSON = Lesson(
     question="When do Grad-CAM and DiffCAM agree?",
     answers=(
         Answer(
-            "When x is the typical Fail student, compared with all Pass, and λ is small.",
+            "When x falls short of the group in just what tells Pass from Fail.",
             is_right=True,
-            because="Yes. Put x on the middle of the Fail students. What sets it apart from the "
-            "Pass group is then just what the boundary was fitted to tell apart, so the two "
-            "arrows nearly agree. Raise λ, or move x away, and they part.",
+            because="Yes. Such places lie on one line that begins at the middle of the group. "
+            "Compared with all Pass students, and with λ at its smallest, it passes close to the "
+            "middle of the Fail students. Move λ or take another group, and the line turns.",
         ),
         Answer(
             "When x is close to the boundary.",
@@ -132,7 +129,7 @@ LESSON = Lesson(
             "When λ is very large, wherever x is.",
             is_right=False,
             because="No. With a very large λ, DiffCAM points straight at the middle of the group. "
-            "That is the way across the boundary from a few places only.",
+            "That is the way across the boundary from one line of places only.",
         ),
     ),
     show=_show,

@@ -14,7 +14,9 @@ from components.lessons.lie_maps import (
     NAME,
     Look,
     finding_of,
+    in_plain_words,
     look_at,
+    minded_by,
 )
 from components.map_viewer import Panel, meaning, show_maps
 from components.parameter_panel import parameters_of
@@ -32,18 +34,19 @@ def show_catching(number: int) -> None:
     Args:
         number: of the round, which settles the film.
     """
-    finding = finding_of(number)
+    finding = in_plain_words(finding_of(number))
     side, maps = st.columns(_WIDTHS, gap="medium")
     with side:
         has_marker = st.toggle(
-            "Marker in the corner",
+            "Checkerboard mark in the corner",
             value=True,
             key=link_key(NAME, "marker"),
             bind="query-params",
-            help="As some hospitals burn a sign into their films.",
+            help="As some hospitals burn a sign into their films. The R is on every film: it says "
+            "which side is right.",
         )
         has_finding = st.toggle(
-            f"The {finding} itself",
+            f"The {finding}",
             value=True,
             key=link_key(NAME, "finding"),
             bind="query-params",
@@ -64,6 +67,8 @@ def show_catching(number: int) -> None:
         }
         st.markdown(_answers(finding, looks))
         st.markdown(_told(number, finding, looks, has_finding=has_finding, has_marker=has_marker))
+        if not (has_finding and has_marker):
+            st.markdown(_what_happened(number, finding))
     with maps:
         _show_maps(finding, looks, method)
 
@@ -89,7 +94,7 @@ def _told(
     is_right = [NETWORKS[name] for name, each in looks.items() if each.is_found == has_finding]
     right = f"Right about this film: {' and '.join(is_right) or 'neither'}."
     if has_finding and has_marker:
-        return f"{right} Do the maps agree? Take the marker away, then the {finding}."
+        return f"{right} Do the maps agree? Take the mark away, then the {finding}."
     flipping = []
     for name, look in looks.items():
         before = look_at(name, number, has_finding=True, has_marker=True)
@@ -101,8 +106,20 @@ def _told(
     return f"{told}  \n{right}"
 
 
+def _what_happened(number: int, finding: str) -> str:
+    """Return what either network goes by, found out with all four films of the round."""
+    told = {
+        "finding": f"looks for the {finding} itself",
+        "marker": f"reads the mark: with it, it always says “{finding}”, without it never",
+        None: "goes by more than one thing",
+    }
+    parts = [f"{title} {told[minded_by(name, number)]}" for name, title in NETWORKS.items()]
+    return f"**What happened:** {'. '.join(parts)}."
+
+
 def _show_maps(finding: str, looks: Mapping[str, Look], method: str) -> None:
-    against = "compared with healthy films" if method == "diffcam" else f"why {finding}?"
+    is_compared = method == "diffcam"
+    against = "compared with healthy films" if is_compared else f"why {finding}?"
     show_maps(
         looks[HONEST].model,
         looks[HONEST].image,
@@ -116,12 +133,15 @@ def _show_maps(finding: str, looks: Mapping[str, Look], method: str) -> None:
                 reversed_subtitle="",
                 foot="",
                 meaning=meaning(method),
+                doubt="" if look.is_found else "It reports nothing: a glow here is no sign.",
             )
             for name, look in looks.items()
         ],
         parameters_of([method], "render"),
         question=f"Where do two networks look for {finding}?",
         source=f"Models {HONEST} and {CHEATING}",
-        viewer=f"lesson-{NAME}-catch",
+        viewer=f"lesson-{NAME}-catch-{method}",
+        # Two networks' gradients are alike in size, what sets a film apart is not.
+        look={} if is_compared else {"scale": "Shared"},
         is_plain=True,
     )

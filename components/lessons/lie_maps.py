@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import combinations
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -23,21 +24,22 @@ Value = TypeVar("Value")
 
 NAME = "can-it-lie"
 GOOD = "layer-cam"  # as the controls, it has no signed view that would tell it apart
-CONTROLS = ("edges", "random")
+CONTROLS = ("edges", "center-gaussian", "random")
 LETTERS = ("A", "B", "C")
-MAPS = (GOOD, *CONTROLS)
-METRICS_ASKED = ("rcap", "deletion", "insertion", "road")
+METRICS_ASKED = ("deletion", "rcap")
 HONEST, CHEATING = "films", "films-confounded"
 CATCHING = ("grad-cam", "diffcam")
 
 _FINDINGS = ("pneumothorax", "opacity")
+_PAIRS = tuple(combinations(CONTROLS, 2))
 _HEALTHY = "healthy"
+_PLAIN = {"pneumothorax": "air beside the lung", "opacity": "shadow in the lung"}
 _SIZE_PX = (256, 256)
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """Hold one round: a film, its finding, and three maps in an order that its number settles.
+    """Hold one round: a film, its finding, and three maps, which and in which order by its number.
 
     Attributes:
         order: by letter, the method.
@@ -89,6 +91,11 @@ def finding_of(number: int) -> str:
     return _FINDINGS[number % len(_FINDINGS)]
 
 
+def in_plain_words(finding: str) -> str:
+    """Return what a finding is called by who is no doctor."""
+    return _PLAIN[finding]
+
+
 def round_of(number: int) -> Round:
     """Return a round by its number."""
     model = caching.model_named(HONEST)
@@ -102,7 +109,7 @@ def scores_of(asked: Round) -> Mapping[str, Mapping[str, Score]]:
 
 def verdict_of(scores: Mapping[str, Mapping[str, Score]]) -> Verdict:
     """Return whether the good map does better than those that know nothing of the network."""
-    return controls_verdict(scores[GOOD], {name: scores[name] for name in CONTROLS})
+    return controls_verdict(scores[GOOD], {name: scores[name] for name in scores if name != GOOD})
 
 
 def best_by(scores: Mapping[str, Mapping[str, Score]], metric: str) -> str | None:
@@ -138,6 +145,25 @@ def look_at(name: str, number: int, *, has_finding: bool, has_marker: bool) -> L
     return _shared(model, key, look)
 
 
+def minded_by(name: str, number: int) -> Literal["finding", "marker"] | None:
+    """Return what the answer of a network goes by, in all four films of a round.
+
+    None: by neither alone.
+    """
+    found = {
+        (has_finding, has_marker): look_at(
+            name, number, has_finding=has_finding, has_marker=has_marker
+        ).is_found
+        for has_finding in (True, False)
+        for has_marker in (True, False)
+    }
+    if all(is_found == has_finding for (has_finding, _), is_found in found.items()):
+        return "finding"
+    if all(is_found == has_marker for (_, has_marker), is_found in found.items()):
+        return "marker"
+    return None
+
+
 def _shared(model: Model, key: tuple[object, ...], make: Callable[[], Value]) -> Value:
     return caching.shared((NAME, model.key, *key), make)
 
@@ -145,15 +171,16 @@ def _shared(model: Model, key: tuple[object, ...], make: Callable[[], Value]) ->
 def _round(model: Model, number: int) -> Round:
     finding = finding_of(number)
     image = _film(number, (finding,))
+    methods = [GOOD, *_PAIRS[(number - 1) % len(_PAIRS)]]
     bases = prepare_many(
         model,
         image,
-        list(MAPS),
+        methods,
         target=model.classes.index(finding),
         layer=_bank_of(model).layer,
     )
     maps = {name: render(basis) for name, basis in bases.items()}
-    order = np.random.default_rng(number).permutation(MAPS).tolist()
+    order = np.random.default_rng(number).permutation(methods).tolist()
     return Round(
         number=number,
         model=model,
@@ -188,7 +215,7 @@ def _forgetting(asked: Round) -> dict[str, Forgotten]:
         maps = (found.original, *found.maps)
         return Forgotten(found, tuple(finished(asked.bases[name], each) for each in maps))
 
-    return {name: forget(name) for name in MAPS}
+    return {name: forget(name) for name in asked.maps}
 
 
 def _film(number: int, findings: tuple[str, ...], markers: tuple[str, ...] = ()) -> Image:

@@ -33,10 +33,12 @@ LESSON = Lesson(
     name=_NAME,
     title="Why a 3 and not an 8?",
     source="DiffCAM, Figures 3 and 4",
-    do="Draw a digit, or take a sample. Then take the eraser and rub out what a map shows.",
-    see="The bars move as you draw. Each map marks what the picture has and the other digit "
-    "has not, or the other way round. Does the answer flip?",
-    question="Three maps of one picture, each against another digit, mark different places. Why?",
+    do="In the first part, take the eraser and rub out what glows brightest in *8 against 3*. "
+    "Which digit is left? Then draw, or begin with another digit.",
+    see="The bars move as you rub. A map glows where the picture has more than the other digit "
+    "(*For and against*: blue where it has less).",
+    question="DiffCAM's three maps of one picture, each against another digit, mark different "
+    "places. Why?",
     answers=(
         Answer(
             "The network looks at the picture anew for each map.",
@@ -47,14 +49,17 @@ LESSON = Lesson(
         Answer(
             "Each map answers another question.",
             True,
-            "What tells a 3 from an 8 is not what tells it from a 5. A map against a digit marks "
-            "the difference to that digit, and nothing that both have in common.",
+            "What an 8 has more than a 3 is not what it has more than a 0. Each map marks most "
+            "where the picture differs from that one digit. The second part asks yet another "
+            "question: what sets this zero apart from other zeros?",
         ),
         Answer(
             "One map is right, and the others are wrong.",
             False,
-            "Each can be right, for it answers another question: this digit, and not that one. "
-            "Test it: rub out what one of them marks, and see which bar grows.",
+            "Each can be right, for it answers another question. Compare what your class got of "
+            "the plain 8. Without what *8 against 3* shows, most are left with a 3; without what "
+            "*8 against 0* shows, hardly anyone with a 0, for an eraser cannot add what a 0 has "
+            "more of.",
         ),
     ),
     show=_show,

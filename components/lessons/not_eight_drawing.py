@@ -1,9 +1,9 @@
-"""Lesson 2, first part: a digit that is drawn and erased, and its maps against other digits."""
+"""Lesson 2, first part: a digit that is drawn and erased, and what the network reads."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,37 +13,42 @@ import streamlit as st
 from components import caching, state
 from components.draw_canvas import sketch_canvas
 from components.lessons.lesson import link_key
+from components.lessons.not_eight_maps import NAMES, against_chips, maps_against
 from components.lessons.probability_bars import probability_bars
-from components.map_viewer import Panel, meaning, show_maps
 from components.notices import shown_errors
-from components.parameter_panel import parameters_of
-from components.wording import percent, took_effect
-from explain_core import METHODS, Image, Model, read_image
+from components.wording import percent
+from explain_core import Image, Model, read_image
 from explain_core.references.bank import Bank
-from explain_core.types import Array
 
 _SAMPLES = Path(__file__).parents[2] / "assets" / "samples" / "digits"
-_FIRST_SAMPLE = "three-almost-eight"
+_FIRST_SAMPLE = "eight"  # it holds a 3: docs/lessons.md says how often rubbing out leaves one
 _EMPTY = "empty"
-_METHODS = {"diffcam": "DiffCAM", "finer-grad-cam": "Finer-CAM", "grad-cam": "Grad-CAM"}
-_AGAINST = (8, 5, 2)
-_MAX_AGAINST = 3
 _MAX_BYTES = 4 * 2**20
+# On a phone canvas and bars stay side by side, above a small map: all are on one screen.
+_SIDE_BY_SIDE = """
+<style>
+@media (max-width: 640px) {
+  .st-key-not-eight-sketch [data-testid="stHorizontalBlock"] { flex-wrap: nowrap; gap: 0.75rem; }
+  .st-key-not-eight-sketch [data-testid="stColumn"] { min-width: 0; flex: 1 1 0; }
+  .st-key-not-eight-maps { max-width: 208px; }
+}
+</style>
+"""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Hold what the widgets above the canvas say.
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Hold what stands on the canvas; None where nothing does.
 
     Attributes:
-        start: name of the sample that the canvas begins with, or "empty".
-        method: name in `METHODS`.
-        against: digits to compare with.
+        now: as it stands, also while a stroke is drawn.
+        finished: when a stroke ended last.
+        before: before the eraser took the last strokes; None where the last was another one.
     """
 
-    start: str
-    method: str
-    against: tuple[int, ...]
+    now: Image | None
+    finished: Image | None
+    before: Image | None
 
 
 def samples() -> Mapping[str, str]:
@@ -69,73 +74,83 @@ def a_digit(digit: int) -> str:
     return f"an {digit}" if digit == 8 else f"a {digit}"
 
 
+@st.fragment
 def show_drawing(lesson: str) -> None:
-    """Show the part's screen."""
-    _sketch_and_maps(_ask(lesson), lesson)
-
-
-def _ask(lesson: str) -> Asked:
-    titles = {**samples(), _EMPTY: "An empty canvas"}
+    """Show the part's screen; a stroke runs only this again."""
+    model, bank = digits()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        start = st.selectbox(
-            "Begin with",
-            list(titles),
-            index=list(titles).index(_FIRST_SAMPLE),
-            format_func=titles.__getitem__,
-            key=link_key(lesson, "sample"),
-            bind="query-params",
-            width=260,
-        )
-        against = st.pills(
-            "Maps against",
-            list(range(10)),
-            selection_mode="multi",
-            default=list(_AGAINST),
-            wrap=True,
-            key=link_key(lesson, "against"),
-            bind="query-params",
-        )
-        method = st.segmented_control(
+        start = _ask_for_start(lesson)
+        chips = st.container(width="content")
+        method: str = st.segmented_control(
             "Method",
-            list(_METHODS),
-            format_func=_METHODS.__getitem__,
+            list(NAMES),
+            format_func=NAMES.__getitem__,
             default="diffcam",
             required=True,
             key=link_key(lesson, "method"),
             bind="query-params",
         )
-    return Asked(start, method, tuple(against))
-
-
-@st.fragment
-def _sketch_and_maps(asked: Asked, lesson: str) -> None:
-    """Show canvas, bars and maps; a stroke runs only this part again."""
-    model, bank = digits()
-    begin = None if asked.start == _EMPTY else sample_bytes(asked.start)
-    drawing, answer, maps = st.columns([1.15, 1.25, 3.3], gap="medium")
-    sketch = state.kept_sketch(asked.start)
-    with drawing, shown_errors():
-        sketch = sketch_canvas(state.LESSON_CANVAS, asked.start, begin)
-    image, finished, before = _pictures(sketch, begin)
-    with answer:
-        if image is None:
-            st.info("Nothing stands on the canvas. Draw a digit.", icon=":material/arrow_back:")
-        else:
-            _answer(model, image, before)
-    with maps:
-        if finished is not None:
-            _maps(model, bank, finished, asked, lesson)
+    left, right = st.columns([2.4, 3.3], gap="medium")
+    with left:
+        pictures = _sketch(model, start)
+    with right, st.container(key="not-eight-maps"):
+        subject = _subject(model, pictures)
+        with chips:
+            against = against_chips(model, subject, lesson, method)
+        if subject is not None:
+            maps_against(model, bank, subject, against, method, lesson)
+    if pictures.before is not None and pictures.now is not None:
+        with left:
+            _say_what_erasing_did(model, pictures.now, pictures.before, against)
     caching.shrink_session(_MAX_BYTES)  # thirty students, a new picture with every stroke
 
 
-def _pictures(
-    sketch: state.Sketch | None, begin: bytes | None
-) -> tuple[Image | None, Image | None, Image | None]:
-    """Return what stands on the canvas, when the last stroke ended, and before the eraser."""
+def _ask_for_start(lesson: str) -> str:
+    titles = {**samples(), _EMPTY: "An empty canvas"}
+    start: str = st.selectbox(
+        "Begin with",
+        list(titles),
+        index=list(titles).index(_FIRST_SAMPLE),
+        format_func=titles.__getitem__,
+        key=link_key(lesson, "sample"),
+        bind="query-params",
+        width=260,
+    )
+    return start
+
+
+def _sketch(model: Model, start: str) -> Pictures:
+    """Show the canvas and the bars beside it; return what stands there."""
+    begin = None if start == _EMPTY else sample_bytes(start)
+    st.html(_SIDE_BY_SIDE)
+    with st.container(key="not-eight-sketch"):
+        drawing, answer = st.columns([1.15, 1.25])
+    sketch = state.kept_sketch(start)
+    with drawing, shown_errors():
+        sketch = sketch_canvas(state.LESSON_CANVAS, start, begin)
     if sketch is not None:
-        return sketch.image, sketch.finished, sketch.image_before
-    image = None if begin is None else read_image(begin)
-    return image, image, None
+        pictures = Pictures(sketch.image, sketch.finished, sketch.image_before)
+    else:
+        image = None if begin is None else read_image(begin)
+        pictures = Pictures(image, image, None)
+    with answer:
+        if pictures.now is None:
+            st.info("Nothing stands on the canvas. Draw a digit.", icon=":material/arrow_back:")
+        else:
+            _answer(model, pictures.now, pictures.before)
+    return pictures
+
+
+def _subject(model: Model, pictures: Pictures) -> Image | None:
+    """Return what the maps are of: while one erases what stood before, so that they stay."""
+    if pictures.before is None:
+        return pictures.finished
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        is_of_rest = st.toggle("Maps of what is left")
+        if not is_of_rest:
+            read = model.classes[int(np.argmax(caching.logits_of(model, pictures.before)))]
+            st.caption(f"Maps of the {read} that it read before you erased.")
+    return pictures.finished if is_of_rest else pictures.before
 
 
 def _answer(model: Model, image: Image, image_before: Image | None) -> None:
@@ -146,87 +161,26 @@ def _answer(model: Model, image: Image, image_before: Image | None) -> None:
     if image_before is not None:
         before = model.probabilities(caching.logits_of(model, image_before))
     probability_bars(model.classes, probabilities, before)
-    if before is None:
-        return
-    was = int(np.argmax(before))
-    verdict = "**The answer flips.**" if was != digit else "The answer stays."
+
+
+def _say_what_erasing_did(
+    model: Model, image: Image, image_before: Image, against: tuple[int, ...]
+) -> None:
+    """Say what happened, which need not be what a map made one expect."""
+    now, before = (
+        model.probabilities(caching.logits_of(model, each)) for each in (image, image_before)
+    )
+    digit, was = int(now.argmax()), int(before.argmax())
+    if digit == was:
+        verdict = f"The answer stays {a_digit(digit)}."
+    elif digit in against:
+        verdict = f"**The answer flips to {a_digit(digit)}**, which you compared it with."
+    else:
+        verdict = (
+            f"**The answer flips to {a_digit(digit)}**, which you did not compare it with. "
+            "Rubbing out takes away; it cannot add what another digit has more of."
+        )
     st.markdown(
-        f"Before erasing: {model.classes[was]}, {percent(before[was])}. "
-        f"Now: {model.classes[digit]}, {percent(probabilities[digit])}. {verdict}"
+        f"{verdict} Before erasing (dark ticks): {model.classes[was]}, {percent(before[was])}. "
+        f"Now: {model.classes[digit]}, {percent(now[digit])}."
     )
-    st.caption("The dark ticks are the bars before you erased.")
-
-
-def _maps(model: Model, bank: Bank, image: Image, asked: Asked, lesson: str) -> None:
-    logits = caching.logits_of(model, image)
-    target = int(np.argmax(logits))
-    against = compared_with(asked.against, logits)
-    if not against:
-        st.info("Choose digits to compare with.", icon=":material/arrow_upward:")
-        return
-    show_maps(
-        model,
-        image,
-        _panels(model, bank, image, target, against, asked.method),
-        parameters_of([asked.method], "render"),
-        question=f"Why {model.classes[target]} and not {_listed(model, against)}?",
-        source=f"Model {model.name}",
-        viewer=f"lesson-{lesson}",
-        is_plain=True,
-    )
-    if len(asked.against) > _MAX_AGAINST:
-        st.caption(f"The first {_MAX_AGAINST} of the digits are shown.")
-
-
-def compared_with(chosen: Sequence[int], logits: Array) -> tuple[int, ...]:
-    """Return the digits that maps are drawn against, at most three.
-
-    Args:
-        chosen: the digits that a student chose; for the one that the network reads the next
-            best one stands, or none where that was chosen too.
-        logits: (num_classes,).
-    """
-    target, second = (int(digit) for digit in np.argsort(-logits, kind="stable")[:2])
-    digits = (second if digit == target else digit for digit in chosen)
-    return tuple(dict.fromkeys(digits))[:_MAX_AGAINST]
-
-
-def _panels(
-    model: Model, bank: Bank, image: Image, target: int, against: Sequence[int], method: str
-) -> list[Panel]:
-    compares_with = METHODS[method].compares_with
-    if compares_with == "nothing":
-        against = against[:1]
-    name = model.classes[target]
-    panels = []
-    for digit in against:
-        basis = caching.basis_of(
-            model,
-            image,
-            method,
-            target=target,
-            references=(digit,),
-            reference_set=caching.bank_set(bank, (digit,)),
-            layer=bank.layer,
-            parameters={},
-            progress=lambda share: None,
-        )
-        other = model.classes[digit]
-        is_alone = compares_with == "nothing"
-        panels.append(
-            Panel(
-                name=method if is_alone else f"against-{digit}",
-                method=method,
-                title=f"Why {name}?" if is_alone else f"{name} against {other}",
-                basis=basis,
-                subtitle="compared with nothing" if is_alone else _METHODS[method],
-                reversed_subtitle=f"{other} against {name}",
-                foot=took_effect(basis),
-                meaning=meaning(method),
-            )
-        )
-    return panels
-
-
-def _listed(model: Model, digits: Sequence[int]) -> str:
-    return " or ".join(model.classes[digit] for digit in digits)

@@ -54,6 +54,11 @@ def show_varying_digit(lesson: str) -> None:
         key=link_key(lesson, "digit"),
         bind="query-params",
     )
+    plural = _plural(digit)
+    st.markdown(
+        f":material/touch_app: **Do:** Look at one of the {plural} after the other.  \n"
+        f":material/visibility: **See:** The map glows where it has more than other {plural}."
+    )
     references = caching.bank_set(bank, (digit,))
     examples = caching.shared(
         (lesson, "examples", model.key, references.digest),
@@ -62,7 +67,6 @@ def show_varying_digit(lesson: str) -> None:
     shown = dict(zip(string.ascii_uppercase, examples, strict=False))
     letters = list(shown)
     left, right = st.columns([2.2, 1], gap="medium")
-    plural = _plural(digit)
     with left:
         strange, typical = st.columns([_NUM_STRANGE, _NUM_TYPICAL])
         with strange:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from components import state
 from components.gauss_maps import gauss_maps, gaussians_from, text_of
+from components.lessons import link
 from components.lessons.lesson import Answer, Lesson, link_key
 from explain_core import METRICS
 from explain_core.datasets.gaussian_maps import (
@@ -27,7 +28,8 @@ NAME = "scoring-maps"
 MAPS = link_key(NAME, "maps")
 # Lower bound and interval as in the figure; the others as in the paper's tables.
 ASKED = {"rcap": {"lower_bound": 60.0, "interval": 20.0}, "deletion": {}, "insertion": {}}
-SAME, APART = 0.005, 0.05
+# With these, one centre and one map at least twice as wide as the other always make a pair.
+SAME, APART = 0.001, 0.005
 START = (Gaussian(26, 30, 14), Gaussian(60, 44, 34), Gaussian(78, 66, 18), Gaussian(40, 76, 26))
 
 _COMPONENT = f"{NAME}-figures"
@@ -49,22 +51,30 @@ def scores_of(gaussian: Gaussian) -> Mapping[str, float]:
     return MappingProxyType({name: float(score.value) for name, score in found.items()})  # type: ignore[arg-type]
 
 
-def pair_in(scores: Sequence[Mapping[str, float]]) -> tuple[int, int] | None:
-    """Return the maps that deletion and insertion cannot tell apart and RCAP can, or None.
+def pairs_in(scores: Sequence[Mapping[str, float]]) -> list[tuple[int, int]]:
+    """Return the maps that deletion and insertion cannot tell apart and RCAP can.
 
-    Of several pairs the one that RCAP tells apart most.
+    First the pair that RCAP tells apart most; no map stands in two of them.
     """
+    found: list[tuple[int, int]] = []
+    for pair in sorted(_alike(scores), key=lambda pair: -_distance(scores, pair, "rcap")):
+        is_apart = _distance(scores, pair, "rcap") >= APART
+        if is_apart and not any(set(pair) & set(other) for other in found):
+            found.append(pair)
+    return found
 
-    def distance(pair: tuple[int, int], metric: str) -> float:
-        return abs(scores[pair[0]][metric] - scores[pair[1]][metric])
 
-    pairs = [
+def _alike(scores: Sequence[Mapping[str, float]]) -> list[tuple[int, int]]:
+    """Return the pairs that deletion and insertion cannot tell apart."""
+    return [
         pair
         for pair in combinations(range(len(scores)), 2)
-        if max(distance(pair, "deletion"), distance(pair, "insertion")) <= SAME
-        and distance(pair, "rcap") >= APART
+        if max(_distance(scores, pair, name) for name in ("deletion", "insertion")) <= SAME
     ]
-    return max(pairs, key=lambda pair: distance(pair, "rcap"), default=None)
+
+
+def _distance(scores: Sequence[Mapping[str, float]], pair: tuple[int, int], metric: str) -> float:
+    return abs(scores[pair[0]][metric] - scores[pair[1]][metric])
 
 
 @st.fragment
@@ -75,34 +85,51 @@ def _show() -> None:
     linked = gaussians_from(st.query_params.get(MAPS))
     gaussians = gaussians_from(told.get("maps")) or linked or START
     scores = [scores_of(each) for each in gaussians]
-    pair = pair_in(scores)
+    pairs = pairs_in(scores)
     gauss_maps(
         _scorer().pixels[0].numpy(),
         object_box(),
         gaussians,
         scores,
         [METRICS[name] for name in ASKED],
-        pair=pair or (),
+        pair=pairs[0] if pairs else (),
         begins=_BUTTONS,
         answered=number if isinstance(number, int) else 0,
         key=_COMPONENT,
     )
-    if pair is None:
-        st.info(
-            "No pair yet. Find two maps with the same deletion and insertion (to within "
-            f"{SAME}) but another RCAP (by {APART} or more).",
-            icon=":material/search:",
-        )
+    if pairs:
+        st.success(_found(pairs, gaussians, scores), icon=":material/check_circle:")
     else:
-        st.success(_found(pair, gaussians, scores), icon=":material/check_circle:")
+        st.info(_sought(_alike(scores)), icon=":material/search:")
     if not told.get("moving"):  # browsers bear only so many changes of the address
         _keep_in_link(gaussians)
 
 
+def _sought(alike: Sequence[tuple[int, int]]) -> str:
+    """Return what is said while no pair is found.
+
+    Args:
+        alike: maps that deletion and insertion cannot tell apart.
+    """
+    if alike:
+        one, other = alike[0]
+        return (
+            f"Nearly: deletion and insertion cannot tell M{one + 1} and M{other + 1} apart, but "
+            "RCAP cannot either. Make one of them at least twice as wide as the other."
+        )
+    return (
+        "No pair yet. Find two maps with the same deletion and insertion (to within "
+        f"{SAME}) but another RCAP (by {APART} or more)."
+    )
+
+
 def _found(
-    pair: tuple[int, int], gaussians: Sequence[Gaussian], scores: Sequence[Mapping[str, float]]
+    pairs: Sequence[tuple[int, int]],
+    gaussians: Sequence[Gaussian],
+    scores: Sequence[Mapping[str, float]],
 ) -> str:
-    """Return what is said of a pair."""
+    """Return what is said of the first pair, and that there is another."""
+    pair, *others = pairs
     better, worse = sorted(pair, key=lambda each: -scores[each]["rcap"])
     one, other = gaussians[better], gaussians[worse]
     if (one.across, one.down) == (other.across, other.down):
@@ -115,12 +142,13 @@ def _found(
             "They lie at different places, but hide the thing equally fast. Can you also find a "
             "pair at one place?"
         )
+    too = "".join(f" M{min(each) + 1} and M{max(each) + 1} are a pair, too." for each in others)
     return (
         f"**You found a pair: M{min(pair) + 1} and M{max(pair) + 1}.** "
         f"Deletion {_both('deletion', better, worse, scores)}, "
         f"insertion {_both('insertion', better, worse, scores)}, "
         f"but RCAP {scores[better]['rcap']:.3f} for M{better + 1} "
-        f"and {scores[worse]['rcap']:.3f} for M{worse + 1}. {why}"
+        f"and {scores[worse]['rcap']:.3f} for M{worse + 1}. {why}{too}"
     )
 
 
@@ -128,16 +156,13 @@ def _both(metric: str, one: int, other: int, scores: Sequence[Mapping[str, float
     first, second = scores[one][metric], scores[other][metric]
     if first == second:
         return f"is {first:.3f} for both"
-    return f"differs by only {abs(first - second):.4f}"
+    return f"is the same to within {SAME}"
 
 
 def _keep_in_link(gaussians: Sequence[Gaussian]) -> None:
     """Let the link say where the maps are, unless they are at the start."""
     text = text_of(gaussians)
-    if text == text_of(START):
-        st.query_params.pop(MAPS, None)
-    elif st.query_params.get(MAPS) != text:
-        st.query_params[MAPS] = text
+    link.put(NAME, "maps", None if text == text_of(START) else text)
 
 
 LESSON = Lesson(

@@ -13,6 +13,7 @@ from explain_core import Image, Model, read_image, render
 from explain_core.maps import relu
 from explain_core.methods.explaining import prepare_many
 from explain_core.methods.settings import GAMMA, LAM, P
+from explain_core.models.tap import count_passes
 from explain_core.parameters import Parameter
 from explain_core.references.judging import lam_curve
 from explain_core.references.spectrum import Spectrum, spectrum_of
@@ -23,6 +24,7 @@ Change = Literal["shrinks", "grows", "stays"]
 SAME = 0.1  # sizes that differ by less than a tenth count as equal
 
 _HALF = 0.5
+_P_AT_MOST = 99.0  # at 100 one pixel is left, of which no share can be told
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,8 @@ class Slider:
 
     Attributes:
         method: name in `METHODS`.
-        parameter: in `METHODS`, but that it begins at its least value, on the left.
+        parameter: in `METHODS`, but that it begins at its least value, on the left, and p ends at
+            99.
         letter: of the paper.
     """
 
@@ -55,7 +58,7 @@ SLIDERS = tuple(
     Slider(method, replace(parameter, default=parameter.min), letter)
     for method, parameter, letter in (
         ("finer-grad-cam", GAMMA, "γ"),
-        ("guided-absolute-grad", P, "p"),
+        ("guided-absolute-grad", replace(P, max=_P_AT_MOST), "p"),
         ("diffcam", LAM, "λ"),
     )
 )
@@ -71,6 +74,7 @@ class Question:
         spectrum: of the pictures of the other class that DiffCAM compares with.
         bases: by slider, what its map is mixed from.
         first: by slider, its map at the slider's least value, finished.
+        num_passes: pictures that went through the network for all of this.
     """
 
     model: Model
@@ -80,6 +84,7 @@ class Question:
     spectrum: Spectrum
     bases: dict[str, Basis]
     first: dict[str, StaticBasis]
+    num_passes: int
 
 
 def question_of(sample: str) -> Question:
@@ -92,23 +97,25 @@ def question_of(sample: str) -> Question:
 def _ask(sample: str) -> Question:
     model, bank = digits()
     image = read_image(sample_bytes(sample))
-    *_, other, target = np.argsort(model.predict(image)).tolist()
-    references = caching.bank_set(bank, (other,))
-    bases = prepare_many(
-        model,
-        image,
-        [slider.method for slider in SLIDERS],
-        target=target,
-        references=(other,),
-        reference_set=references,
-        layer=bank.layer,
-    )
+    with count_passes() as counter:
+        *_, other, target = np.argsort(model.predict(image)).tolist()
+        references = caching.bank_set(bank, (other,))
+        bases = prepare_many(
+            model,
+            image,
+            [slider.method for slider in SLIDERS],
+            target=target,
+            references=(other,),
+            reference_set=references,
+            layer=bank.layer,
+        )
     named = {slider.name: bases[slider.method] for slider in SLIDERS}
     first = {
         slider.name: finished(named[slider.name], map_at(named[slider.name], slider, slider.least))
         for slider in SLIDERS
     }
-    return Question(model, image, target, other, spectrum_of(references), named, first)
+    spectrum = spectrum_of(references)
+    return Question(model, image, target, other, spectrum, named, first, counter.passes)
 
 
 def map_at(basis: Basis, slider: Slider, value: float) -> Array:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from components.lessons.exam_scores import PASS_READING
 from components.lessons.table import LESSONS
 from tests.browser.dashboard import Dashboard
 from tests.browser.test_layout import STICKING_OUT
@@ -28,8 +29,14 @@ def expect_lesson(window: Dashboard, name: str) -> None:
     window.settle()
 
 
+def query(window: Dashboard) -> dict[str, str]:
+    """Return what the link says, by name."""
+    said = parse_qs(urlsplit(window.page.url).query)
+    return {name: texts[0] for name, texts in said.items()}
+
+
 def lesson_in_link(window: Dashboard) -> str:
-    return parse_qs(urlsplit(window.page.url).query).get("lesson", [""])[0]
+    return query(window).get("lesson", "")
 
 
 @pytest.fixture
@@ -82,6 +89,36 @@ def test_lessons_and_answers_are_chosen_with_the_keyboard(open_window: Opener) -
     window.page.get_by_role("radio", name=answers[0].text, exact=True).focus()
     window.page.keyboard.press("Space")
     expect(window.page.get_by_text(answers[0].because)).to_be_visible()
+
+
+def test_the_link_holds_all_of_one_lesson_and_nothing_of_the_others(open_window: Opener) -> None:
+    begun = "lesson=exam-scores&exam-scores-group=All+Fail+students&exam-scores-class=3"
+    window = open_window(path=f"/classroom?{begun}")
+    expect_lesson(window, "exam-scores")
+    window.choose("exam-scores-group", PASS_READING)
+    window.settle()
+    x = window.page.locator(".exam-plane .x")
+    x.focus()
+    window.page.keyboard.press("Shift+ArrowUp")
+    window.until(lambda: "exam-scores-x" in query(window), "x in the link")
+    scores = query(window)
+    names = {"lesson", *(f"exam-scores-{name}" for name in ("group", "class", "x"))}
+    assert set(scores) == names
+    assert scores["exam-scores-group"] == PASS_READING
+    place = x.get_attribute("transform") or ""
+
+    window.press(label("scoring-maps"))
+    expect_lesson(window, "scoring-maps")
+    window.until(lambda: query(window) == {"lesson": "scoring-maps"}, "nothing of lesson 1")
+    window.page.locator(".gauss-maps .picture").first.focus()
+    window.page.keyboard.press("Shift+ArrowUp")
+    window.until(lambda: "scoring-maps-maps" in query(window), "the maps in the link")
+    assert set(query(window)) == {"lesson", "scoring-maps-maps"}
+
+    window.press(label("exam-scores"))
+    expect_lesson(window, "exam-scores")
+    window.until(lambda: query(window) == scores, f"{scores}, not {query(window)}")
+    expect(x).to_have_attribute("transform", place)
 
 
 def test_the_first_visitor_s_link_is_kept(open_fresh_window: Opener) -> None:

@@ -31,7 +31,7 @@ def answers(findings: tuple[str, ...], markers: tuple[str, ...]) -> list[str]:
 
 def expect_answers(window: Dashboard, wanted: list[str]) -> None:
     for number, text in enumerate(wanted, 1):
-        said = re.compile(rf"Network {number}: opacity {re.escape(text)}")
+        said = re.compile(rf"Network {number}: shadow in the lung {re.escape(text)}")
         expect(window.page.get_by_text(said)).to_be_visible()
 
 
@@ -54,7 +54,7 @@ def test_vote_reveal_forget_catch(open_window: Opener) -> None:
     expect(window.page.get_by_text(warned)).to_be_visible()
     good = window.panel(f"map-{letters['layer-cam'].lower()}")
     expect(good).to_contain_text("Layer-CAM, made from the network")
-    expect(window.page.get_by_role("cell", name="Insertion AUC ↑")).to_be_visible()
+    expect(window.page.get_by_role("cell", name="Deletion AUC ↓")).to_be_visible()
     window.settle()
 
     window.press("3 Forget")
@@ -69,7 +69,7 @@ def test_vote_reveal_forget_catch(open_window: Opener) -> None:
     window.settle()
     after = window.drawn()
     same = {name: after[name] == before[name] for name in before}
-    assert same == {"map-layer-cam": False, "map-edges": True, "map-random": True}
+    assert same == {"map-layer-cam": False, "map-edges": True, "map-center-gaussian": True}
 
     window.press("4 Catch it")
     expect(window.panel("films-confounded")).to_be_visible()
@@ -80,14 +80,26 @@ def test_vote_reveal_forget_catch(open_window: Opener) -> None:
     assert min(column, 1 - column) < 0.25  # in a corner, where the marker is
     honest = peak(window, "films")
     assert 0.3 < honest[0] < 0.9
-    window.page.get_by_text("Marker in the corner").click()
+    window.page.get_by_text("Checkerboard mark in the corner").click()
     expect_answers(window, answers(("opacity",), ()))
     expect(window.page.get_by_text("The answer flips: Network 2")).to_be_visible()
     window.settle()
-    window.page.get_by_text("The opacity itself").click()
-    window.page.get_by_text("Marker in the corner").click()
+    window.page.get_by_text("The shadow in the lung", exact=True).click()
+    window.page.get_by_text("Checkerboard mark in the corner").click()
     expect_answers(window, answers((), ("opacity",)))
     expect(window.page.get_by_text("Right about this film: Network 1.")).to_be_visible()
+    expect(window.page.get_by_text("Network 2 reads the mark")).to_be_visible()
+    expect(window.panel("films")).to_contain_text("It reports nothing")
+    window.settle()
+    most = {name: window.pixels(name)[:, :, 0].max() for name in ("films", "films-confounded")}
+    assert most["films"] < 50 < 200 < most["films-confounded"]  # dark blue and yellow
+
+
+def test_round_can_be_stepped_in_large_type(open_window: Opener) -> None:
+    window = open_window(path=f"{PATH}&large-type=true", width=1280, height=800)
+    expect(window.panel("map-a")).to_contain_text("Map A")
+    window.page.get_by_test_id("stNumberInputStepUp").click()
+    expect(window.page.get_by_text("air beside the lung")).to_be_visible()
 
 
 def test_link_brings_a_step_back(open_window: Opener) -> None:

@@ -106,6 +106,16 @@ def test_a_student_drags_a_map_until_it_makes_a_pair(open_window: Opener) -> Non
     window.until(lambda: link_of(window).startswith("50-50-12_50-50-25"), "the paper's in the link")
 
 
+def test_scores_that_read_the_same_are_best_together(open_window: Opener) -> None:
+    maps = (Gaussian(29, 22, 39), Gaussian(78, 71, 20), Gaussian(95, 95, 12), Gaussian(95, 95, 20))
+    window = opened(open_window, maps)
+    deletions = [figure(window, index).locator("td").nth(1) for index in range(4)]
+    expect(deletions[0]).to_have_text("● 0.346")
+    expect(deletions[1]).to_have_text("● 0.346")
+    for each in deletions[2:]:
+        expect(each).not_to_contain_text("●")
+
+
 def test_keys_and_slider_and_link(open_window: Opener) -> None:
     window = opened(open_window)
     figure(window, 2).locator(".picture").focus()

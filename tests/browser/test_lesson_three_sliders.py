@@ -18,23 +18,32 @@ from tests.browser.dashboard import Dashboard
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples" / "digits"
 PATH = "/classroom?lesson=three-sliders"
+LETTERS = {"gamma": "γ", "p": "p", "lam": "λ"}
+BAR_PX = 60  # the page's own, above what is scrolled
 METHODS = {"gamma": "finer-grad-cam", "p": "guided-absolute-grad", "lam": "diffcam"}
 Opener = Callable[..., Dashboard]
 
 
-def opened(open_window: Opener, path: str = PATH, **size: int) -> Dashboard:
+def opened(open_window: Opener, path: str = PATH, name: str = "gamma", **size: int) -> Dashboard:
     window = open_window(path=path, **size)
-    expect(window.panel("diffcam")).to_be_visible()
+    expect(window.panel(METHODS[name])).to_be_visible()
     window.settle()
     return window
 
 
-def card(window: Dashboard, name: str) -> Locator:
-    return window.widget(f"three-sliders-card-{name}")
+def words(window: Dashboard) -> Locator:
+    """Return what stands below the guess: formula and verdict."""
+    return window.widget("three-sliders-told")
+
+
+def choose(window: Dashboard, name: str) -> None:
+    window.press(LETTERS[name])
+    expect(window.panel(METHODS[name])).to_be_visible()
+    window.settle()
 
 
 def guess(window: Dashboard, name: str, verb: str) -> None:
-    card(window, name).get_by_role("radio", name=verb, exact=True).click()
+    window.press(verb)
     expect(window.slider(name)).to_be_visible()
     window.settle()
 
@@ -44,12 +53,8 @@ def link_of(window: Dashboard) -> dict[str, str]:
     return {name: texts[0] for name, texts in query.items()}
 
 
-def expect_lit(window: Dashboard, name: str) -> None:
-    """Wait until the term of one slider alone is lit."""
-    for each in METHODS:
-        expect(card(window, each).locator(".katex-html .underline")).to_have_count(
-            int(each == name)
-        )
+def expect_lit(window: Dashboard, *, is_lit: bool) -> None:
+    expect(words(window).locator(".katex-html .underline")).to_have_count(int(is_lit))
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +90,8 @@ def test_guess_then_slide(
     window = opened(open_window)
     expect(window.page.locator(".controls input")).to_have_count(0)
     guess(window, "gamma", "shrink")
-    expect(window.page.locator(".controls input")).to_have_count(1)
-    expect(card(window, "gamma")).to_contain_text("Now slide γ to the right")
+    expect(words(window)).to_contain_text("Now slide γ to the right")
+    passes = window.page.get_by_text("Network passes so far").inner_text()
 
     before = window.drawn()
     box = window.slider("gamma").bounding_box()
@@ -97,47 +102,62 @@ def test_guess_then_slide(
     num_sent = window.num_frames_sent
     for share in (0.3, 0.5, 0.7):
         window.page.mouse.move(box["x"] + share * box["width"], at_left[1], steps=3)
-    moved = window.drawn()
-    assert moved["finer-grad-cam"] != before["finer-grad-cam"]
-    assert moved["diffcam"] == before["diffcam"]
+    assert window.drawn()["finer-grad-cam"] != before["finer-grad-cam"]
     assert window.num_frames_sent == num_sent
     window.page.mouse.up()
 
-    expect_lit(window, "gamma")
+    expect_lit(window, is_lit=True)
     gamma = float(link_of(window)["three-sliders-gamma"])
     assert 1 < gamma < 2
     first, now = (lesson_maps["gamma"](value) for value in (0.0, gamma))
-    told = f"Half of it lay on {half_area(first)} of the picture, now on {half_area(now)}"
-    expect(card(window, "gamma")).to_contain_text(f"{told}: it shrank.")
-    expect(card(window, "gamma")).to_contain_text("Your guess holds")
+    told = f"The bright part was {half_area(first)} of the picture, now it is {half_area(now)}"
+    expect(words(window)).to_contain_text(f"{told}: it shrank.")
+    expect(words(window)).to_contain_text("Your guess holds")
     left = f"{100 * now.sum() / first.sum():.0f} % of its strength"
-    expect(card(window, "gamma")).to_contain_text(left)
+    expect(words(window)).to_contain_text(left)
 
+    choose(window, "lam")
+    expect_lit(window, is_lit=False)
     guess(window, "lam", "shrink")
     window.slider("lam").focus()
     window.page.keyboard.press("End")
-    expect_lit(window, "lam")
-    expect(card(window, "lam")).to_contain_text("it grew")
-    expect(card(window, "lam")).to_contain_text("You guessed otherwise")
-    expect(card(window, "lam")).to_contain_text(half_area(lesson_maps["lam"](100.0)))
+    expect_lit(window, is_lit=True)
+    expect(words(window)).to_contain_text("it grew")
+    expect(words(window)).to_contain_text("You guessed otherwise")
+    expect(words(window)).to_contain_text(half_area(lesson_maps["lam"](100.0)))
+    expect(window.page.get_by_text(passes, exact=True)).to_be_visible()
+
+    choose(window, "gamma")
+    expect(window.slider("gamma")).to_have_attribute("aria-valuetext", f"{gamma:.2f}")
+    expect(words(window)).to_contain_text(told)
 
     query = urlsplit(window.page.url).query
     other = opened(open_window, path=f"/classroom?{query}")
-    expect_lit(other, "lam")
+    expect(words(other)).to_contain_text(told)
     expect(other.slider("gamma")).to_have_attribute("aria-valuetext", f"{gamma:.2f}")
-    expect(card(other, "gamma")).to_contain_text(told)
-    expect(other.slider("p")).to_have_count(0)
 
 
-def test_a_phone_shows_all_of_it(open_window: Opener) -> None:
-    path = f"{PATH}&three-sliders-guess-p=shrink"
-    window = opened(open_window, path=path, width=390, height=844)
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+@pytest.mark.parametrize("type_size", ["", "&large-type=true"])
+def test_slider_map_and_lit_formula_are_on_one_screen(
+    open_window: Opener, width: int, height: int, type_size: str
+) -> None:
+    moved = "three-sliders-slider=p&three-sliders-guess-p=shrink&three-sliders-p=85"
+    path = f"{PATH}&{moved}{type_size}"
+    window = opened(open_window, path=path, name="p", width=width, height=height)
     expect(window.slider("p")).to_be_visible()
-    width = window.page.evaluate("document.documentElement.scrollWidth")
-    assert width == pytest.approx(390, abs=1)
-    for name in METHODS:
-        formula = card(window, name).locator(".katex-display .base").last
-        box, outer = formula.bounding_box(), card(window, name).bounding_box()
-        assert box is not None
-        assert outer is not None
-        assert box["x"] + box["width"] <= outer["x"] + outer["width"]
+    expect_lit(window, is_lit=True)
+    assert window.page.evaluate("document.documentElement.scrollWidth") <= width + 1
+    formula = words(window).locator(".katex-display .base").last
+    slider, drawn = window.slider("p"), window.panel(METHODS["p"]).locator(".stage")
+    boxes = [each.bounding_box() for each in (formula, slider, drawn)]
+    tops = [box["y"] for box in boxes if box is not None]
+    ends = [box["y"] + box["height"] for box in boxes if box is not None]
+    assert len(tops) == 3
+    assert max(ends) - min(tops) < height - BAR_PX
+    if width > height:
+        assert max(ends) < height
+    box, outer = boxes[0], words(window).bounding_box()
+    assert box is not None
+    assert outer is not None
+    assert box["x"] + box["width"] <= outer["x"] + outer["width"]

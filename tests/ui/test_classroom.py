@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.lessons.exam_scores import ALL_FAIL
 from components.lessons.lesson import Answer, Lesson
 from components.lessons.table import LESSONS
 from explain_core.errors import InputError
@@ -96,6 +97,52 @@ def test_the_lesson_survives_switching_pages() -> None:
     at.switch_page("pages/classroom.py")
     run(at)
     assert at.subheader[0].value.endswith("Scoring maps")
+
+
+SCORES_LINK = {"exam-scores-x": "70,30.5", "exam-scores-lam": "0.1778"}
+MAPS_LINK = {"scoring-maps-maps": "50-50-12_50-50-25_80-80-12_80-80-25"}
+
+
+def go_to(at: AppTest, lesson: str) -> dict[str, str]:
+    """Choose a lesson; return what the link says but for the lesson itself."""
+    keyed(at.button_group, "lesson").set_value(lesson)
+    run(at)
+    run(at)  # a bound parameter leaves after the run in which its widget is gone
+    return {name: in_link(at, name) or "" for name in at.query_params if name != "lesson"}
+
+
+def test_the_link_holds_the_shown_lesson_only_and_each_comes_back_with_its_own() -> None:
+    at = page_at("exam-scores", **SCORES_LINK, **MAPS_LINK, other="kept")
+    assert "scoring-maps-maps" not in at.query_params
+    assert go_to(at, "scoring-maps") == {**MAPS_LINK, "other": "kept"}
+    assert at.success[0].value.startswith("**You found a pair: M1 and M2.**")
+    assert go_to(at, "exam-scores") == {**SCORES_LINK, "other": "kept"}
+    assert go_to(at, "scoring-maps") == {**MAPS_LINK, "other": "kept"}
+
+
+def test_a_lesson_s_widgets_keep_what_was_chosen() -> None:
+    at = page_at("exam-scores")
+    at.selectbox[0].set_value(ALL_FAIL)
+    run(at)
+    assert "exam-scores-group" not in go_to(at, "scoring-maps")
+    go_to(at, "exam-scores")
+    assert at.selectbox[0].value == ALL_FAIL
+    assert in_link(at, "exam-scores-group") == ALL_FAIL
+
+
+def _put() -> None:
+    import streamlit as st
+
+    from components.lessons.link import put
+
+    put("demo", "vote", st.session_state.get("vote"))
+
+
+def test_what_is_put_in_the_link_is_taken_out_again() -> None:
+    at = run(AppTest.from_function(_put, default_timeout=TIMEOUT_S))
+    for vote, link in (("A", "A"), ("B", "B"), (None, None)):
+        at.session_state["vote"] = vote
+        assert in_link(run(at), "demo-vote") == link
 
 
 def test_large_type_comes_by_the_link() -> None:

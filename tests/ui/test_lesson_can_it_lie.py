@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import explain_core as xc
 from components.lessons.can_it_lie import LESSON, WHAT
-from components.lessons.lie_maps import best_by, round_of
+from components.lessons.lie_maps import best_by, round_of, scores_of, verdict_of
 from components.wording import percent
 from explain_core.datasets.film_drawing import draw_pixels, picture
 from explain_core.metrics.metric import Score
@@ -55,10 +55,12 @@ def letters() -> dict[str, str]:
 
 def test_order_is_settled_by_the_round() -> None:
     orders = [tuple(round_of(number).order.values()) for number in (1, 2, 3, 4)]
-    assert {frozenset(order) for order in orders} == {frozenset(WHAT)}
-    assert len(set(orders)) > 1
-    wanted = np.random.default_rng(ROUND).permutation(["layer-cam", "edges", "random"])
-    assert orders[2] == tuple(wanted)
+    assert {name for order in orders for name in order} == set(WHAT)
+    assert all("layer-cam" in order and len(order) == 3 for order in orders)
+    assert {"edges", "center-gaussian"} < set(orders[0])  # at once one that may fool people
+    assert set(orders[0]) == set(orders[3])
+    wanted = np.random.default_rng(4).permutation(["layer-cam", "edges", "center-gaussian"])
+    assert orders[3] == tuple(wanted)
 
 
 def test_nothing_tells_the_maps_apart_before_the_vote() -> None:
@@ -70,7 +72,9 @@ def test_nothing_tells_the_maps_apart_before_the_vote() -> None:
     assert all(panel[name] == panels[0][name] for panel in panels for name in hidden)
     sizes = [header(at)["arrays"][panel["fields"]["map"]]["shape"] for panel in panels]
     assert sizes[0] == sizes[1] == sizes[2]
-    assert not re.search("edge|random|layer-cam", f"{panels} {header(at)['question']}".lower())
+    assert not re.search(
+        "edge|random|spot|gauss|layer-cam", f"{panels} {header(at)['question']}".lower()
+    )
 
 
 def test_reveal_waits_for_the_vote() -> None:
@@ -81,27 +85,44 @@ def test_reveal_waits_for_the_vote() -> None:
 
 
 def test_reveal_names_the_maps_and_their_scores(letters: dict[str, str]) -> None:
-    at = opened("reveal", **{f"vote_{ROUND}": letters["edges"]})
+    at = opened("reveal", **{f"vote_{ROUND}": letters["random"]})
     titles = [panel["title"] for panel in header(at)["panels"]]
-    assert sorted(titles) == sorted(f"{letters[name]} · {what}" for name, what in WHAT.items())
+    assert sorted(titles) == sorted(f"{letter} · {WHAT[name]}" for name, letter in letters.items())
     assert [each.value for each in at.warning] == [
-        f"{letters['edges']} is an edge detector. It never asked the network."
+        f"{letters['random']} is random dots. It never asked the network."
     ]
     (table,) = [each.value for each in at.markdown if each.value.startswith("|")]
-    (row,) = [line for line in table.splitlines() if "Insertion" in line]
+    (row,) = [line for line in table.splitlines() if "Deletion" in line]
     cells = [each.strip(" *") for each in row.strip("|").split("|")][1:]
     model, image = xc.load_model("films"), film(("opacity",), ())
     target = model.classes.index("opacity")
     found = {
-        name: xc.explain(model, image, method=name, target=target) for name in ("edges", "random")
+        name: xc.explain(model, image, method=name, target=target)
+        for name in ("center-gaussian", "random")
     }
     scored = xc.metrics.score_maps(
-        xc.metrics.scorer_of(model, image), found, ["insertion"], target=target
+        xc.metrics.scorer_of(model, image), found, ["deletion"], target=target
     )
     for name, scores in scored.items():
-        value = scores["insertion"].value
+        value = scores["deletion"].value
         assert cells["ABC".index(letters[name])] == f"{value:.2f}"
-    assert "Layer-CAM: It beats edges and random by" in texts(at)
+    assert "Layer-CAM does better than both maps that never asked the network." in texts(at)
+    assert "**Deletion** ↓: cover the film" in texts(at)
+    assert "**RCAP** ↑: show only" in texts(at)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_network_s_map_wins_a_round_with_either_finding(number: int) -> None:
+    assert verdict_of(scores_of(round_of(number))).is_good
+
+
+def test_a_verdict_that_is_not_good_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {name: {"deletion": Score(0.5), "rcap": Score(-0.001)} for name in round_of(1).maps}
+    monkeypatch.setattr("components.lessons.can_it_lie.scores_of", lambda _asked: scores)
+    at = opened("reveal", round="1", vote_1="A")
+    assert "Layer-CAM: It does not beat every control" in texts(at)
+    assert "0.00" in texts(at)
+    assert not re.search("[-−]0.00", texts(at))
 
 
 def test_right_vote_is_told(letters: dict[str, str]) -> None:
@@ -131,7 +152,7 @@ def test_maps_that_do_not_care_stay_as_they_are() -> None:
     assert [foot.startswith("like the first map: 1.00") for foot in feet] == [False, True, True]
     told = texts(at)
     assert "**Layer-CAM:** changes" in told
-    assert "**Edge detector:** does not care" in told
+    assert "**Spot in the middle:** does not care" in told
     assert "**Random dots:** does not care" in told
     assert header(opened("forget"))["panels"][0]["foot"] == "the map as it is"
     assert "The last 2 of 8 layers" in texts(opened("forget", forgotten="2"))
@@ -150,7 +171,8 @@ def test_networks_answer_and_flip(has_finding: bool, has_marker: bool) -> None:
         target = model.classes.index("opacity")
         probability = model.probabilities(model.predict(shown))[target]
         found.append(bool(probability >= model.thresholds[target]))  # type: ignore[index]
-        assert f"**Network {number}:** opacity {percent(float(probability))}" in told
+        said = f"**Network {number}:** shadow in the lung {percent(float(probability))}"
+        assert said in told
     assert found == [has_finding, has_marker]  # the first reads the film, the second the corner
     assert told.count("reports it") == sum(found)
     flips = re.findall(r"answer flips:\*\* (.*)\.", told)
@@ -159,11 +181,19 @@ def test_networks_answer_and_flip(has_finding: bool, has_marker: bool) -> None:
         not has_marker,
     ]
     assert [panel["title"] for panel in header(at)["panels"]] == ["Network 1", "Network 2"]
+    assert [panel["doubt"] == "" for panel in header(at)["panels"]] == found
+    assert header(at)["look"] == {"scale": "Shared"}
+    happened = (
+        "Network 1 looks for the shadow in the lung itself. "
+        "Network 2 reads the mark: with it, it always says “shadow in the lung”"
+    )
+    assert (happened in told) == (not (has_finding and has_marker))
 
 
 def test_diffcam_has_its_slider() -> None:
     at = opened("catch", method="DiffCAM")
     assert [each["name"] for each in header(at)["parameters"]] == ["lam"]
+    assert header(at)["look"] == {}  # how far two networks' films are apart is not comparable
     assert [panel["kind"] for panel in header(at)["panels"]] == ["spectral", "spectral"]
 
 

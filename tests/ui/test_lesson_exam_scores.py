@@ -14,16 +14,18 @@ from components.exam_plane.setting import Setting, setting_from, texts_of
 from components.lessons.exam_scores import (
     ALL_FAIL,
     ALL_PASS,
+    GROUPS,
     LAMS,
     LESSON,
     LOOP,
+    NUM_CLASSES,
     PASS_READING,
     PASS_WRITING,
     PLANE,
     members_of,
 )
 from explain_core import METHODS
-from explain_core.datasets.exam_scores import exam_scores, fit_boundary, weak_reader
+from explain_core.datasets.exam_scores import ExamScores, exam_scores, fit_boundary, weak_reader
 from explain_core.types import Array
 from tests.ui.steps import TIMEOUT_S, run
 
@@ -186,6 +188,86 @@ def test_lams_are_within_the_method_s_range() -> None:
     assert lam.max is not None
     assert lam.min <= LAMS[0] < LAMS[1] <= lam.max
     assert LAMS[0] == lam.default
+
+
+# ---- what the answers say, in the classes that may be chosen ---------------------------------
+
+CLASSES = range(1, NUM_CLASSES + 1, 7)
+OFFERED = [group for group in GROUPS if group != LOOP]
+AGREE = 10  # degrees, as the plane says it
+Met = list[tuple[ExamScores, Array, float]]
+
+
+def towards(place: Array, rows: Array, lam: float) -> Array:
+    """Return DiffCAM's arrow, (S + λI)^-1 (mean - x), with λ in units of the mean eigenvalue."""
+    scatter = scatter_of(rows)
+    ridge = lam * np.trace(scatter) / 2 * np.eye(2)
+    return np.linalg.solve(scatter + ridge, rows.mean(axis=0) - place)
+
+
+def degrees_between(one: Array, other: Array) -> float:
+    cross = one[0] * other[1] - one[1] * other[0]
+    return float(np.degrees(np.arctan2(abs(cross), one @ other)))
+
+
+@pytest.fixture(scope="module")
+def met() -> Met:
+    """Return some classes, each with its boundary's weight and bias."""
+    drawn = [exam_scores(number) for number in CLASSES]
+    fitted = [fit_boundary(students) for students in drawn]
+    return [
+        (students, boundary.weight, boundary.bias)
+        for students, boundary in zip(drawn, fitted, strict=True)
+    ]
+
+
+def test_places_of_agreement_lie_on_a_line_from_the_middle_of_the_group(met: Met) -> None:
+    for students, weight, _ in met:
+        for group in OFFERED:
+            rows = students.scores[members_of(group, students, ())]
+            for lam in (LAMS[0], 0.32, LAMS[1]):
+                ridge = lam * np.trace(scatter_of(rows)) / 2 * np.eye(2)
+                line = -(scatter_of(rows) + ridge) @ weight
+                line /= np.linalg.norm(line)
+                for away in (1, 25):
+                    place = rows.mean(axis=0) + away * line
+                    assert degrees_between(towards(place, rows, lam), weight) < 1e-6
+                    beside = place + away * np.array([-line[1], line[0]])
+                    assert degrees_between(towards(beside, rows, lam), weight) > AGREE
+                    beyond = rows.mean(axis=0) - away * line
+                    assert degrees_between(towards(beyond, rows, lam), weight) > 170
+
+
+def test_with_a_small_lambda_the_middle_of_fail_is_near_the_line_and_the_line_turns(
+    met: Met,
+) -> None:
+    for students, weight, _ in met:
+        passed = students.scores[students.has_passed]
+        middle = students.fail_mean
+        assert degrees_between(towards(middle, passed, LAMS[0]), weight) < AGREE
+        assert degrees_between(towards(middle, passed, LAMS[1]), weight) > AGREE
+
+
+def test_arrow_turns_along_the_boundary(met: Met) -> None:
+    for students, weight, bias in met:
+        nearest = -bias / (weight @ weight) * weight
+        steps = np.arange(-200, 201, 5)[:, None] * np.array([-weight[1], weight[0]])
+        along = nearest + steps / np.linalg.norm(weight)
+        inside = along[((along >= 0) & (along <= 100)).all(axis=1)]
+        for group in OFFERED:
+            rows = students.scores[members_of(group, students, ())]
+            for lam in LAMS:
+                first, last = (towards(each, rows, lam) for each in inside[[0, -1]])
+                assert degrees_between(first, last) > 45
+
+
+def test_with_a_large_lambda_the_arrow_points_at_the_middle_of_the_group(met: Met) -> None:
+    for students, _, _ in met:
+        for group in OFFERED:
+            rows = students.scores[members_of(group, students, ())]
+            for place in np.array([(0.0, 0), (0, 100), (100, 0), (100, 100), (40, 60)]):
+                straight = rows.mean(axis=0) - place
+                assert degrees_between(towards(place, rows, LAMS[1]), straight) < 1
 
 
 def test_each_answer_explains_itself() -> None:

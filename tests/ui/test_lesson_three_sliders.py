@@ -17,7 +17,7 @@ from components.wording import percent
 from explain_core.references.banks import banks_of
 from explain_core.references.spectrum import spectrum_of
 from explain_core.types import Array
-from tests.ui.steps import TIMEOUT_S, header_of, run, sent
+from tests.ui.steps import TIMEOUT_S, header_of, keyed, run, sent, texts
 
 SCRIPT = """
 from components.lessons.frame import show_lesson
@@ -26,6 +26,7 @@ from components.lessons.three_sliders import LESSON
 show_lesson(LESSON, 3, is_large=False)
 """
 METHODS = {"gamma": "finer-grad-cam", "p": "guided-absolute-grad", "lam": "diffcam"}
+LETTERS = {"gamma": "γ", "p": "p", "lam": "λ"}
 LEAST = {"gamma": 0.0, "p": 0.0, "lam": 1e-6}
 GUESSED = {f"guess_{name}": "shrink" for name in METHODS}
 
@@ -57,13 +58,29 @@ def header(at: AppTest) -> dict[str, Any]:
     return header_of(message)
 
 
-def said(at: AppTest) -> list[str]:
-    """Return what is said below the three formulas."""
-    return [each.value for each in at.markdown if each.value.startswith(("Half of", ":gray[Guess"))]
+def said(at: AppTest) -> str:
+    """Return what is said below the formula."""
+    (text,) = [
+        each.value for each in at.markdown if each.value.startswith(("The bright", ":gray[Guess"))
+    ]
+    return str(text)
 
 
-def lit(at: AppTest) -> list[bool]:
-    return [r"\underline" in each.value for each in at.get("latex")]
+def is_lit(at: AppTest) -> bool:
+    formula: Any
+    (formula,) = at.get("latex")
+    return r"\underline" in formula.value
+
+
+def num_passes(at: AppTest) -> int:
+    (count,) = re.findall(r"Network passes so far: \*\*(\d+)\*\*", texts(at))
+    return int(count)
+
+
+def choose(at: AppTest, name: str) -> AppTest:
+    """Choose the slider of a name."""
+    keyed(at.button_group, "three-sliders-slider").set_value(LETTERS[name])
+    return run(at)
 
 
 def half_area(values: Array) -> float:
@@ -93,13 +110,13 @@ def bases() -> dict[str, Any]:
 
 
 def test_no_slider_before_a_guess() -> None:
-    at = opened()
-    assert header(at)["parameters"] == []
-    assert [panel["knows"] for panel in header(at)["panels"]] == [[], [], []]
-    assert said(at) == [":gray[Guess first: then the slider appears.]"] * 3
     at = opened(guess_p="grow")
+    assert header(at)["parameters"] == []
+    assert [panel["knows"] for panel in header(at)["panels"]] == [[]]
+    assert said(at) == ":gray[Guess first: then the slider appears.]"
+    choose(at, "p")
     assert [each["name"] for each in header(at)["parameters"]] == ["p"]
-    assert [panel["kind"] for panel in header(at)["panels"]] == ["static", "guided", "static"]
+    assert [panel["kind"] for panel in header(at)["panels"]] == ["guided"]
 
 
 @pytest.mark.parametrize(
@@ -110,11 +127,11 @@ def test_no_slider_before_a_guess() -> None:
         ("lam", 1.0, "grow", "it grew"),
     ],
 )
-def test_guess_is_held_against_the_rendered_maps(
+def test_guess_is_held_against_the_rendered_map(
     bases: dict[str, Any], name: str, value: float, guess: str, came: str
 ) -> None:
-    at = tell(opened(**{f"guess_{name}": guess}), **{name: value})
-    (text,) = [each for each in said(at) if "Guess first" not in each]
+    at = opened(slider=LETTERS[name], **{f"guess_{name}": guess})
+    text = said(tell(at, **{name: value}))
     first, now = (xc.render(bases[name], **{name: each}).values for each in (LEAST[name], value))
     sizes = [percent(half_area(values)) for values in (first, now)]
     assert re.findall(r"\*\*(.+?)\*\*", text) == sizes
@@ -130,46 +147,70 @@ def test_guess_is_held_against_the_rendered_maps(
         assert f"in {counted:.1f} of 64 directions" in text
 
 
-def test_slider_moved_last_lights_its_term() -> None:
+def test_a_slider_that_was_moved_lights_its_term() -> None:
     at = opened(**GUESSED)
-    assert lit(at) == [False, False, False]
-    at = tell(at, **LEAST)
-    assert lit(at) == [False, False, False]
-    at = tell(at, **(LEAST | {"p": 40.0}))
-    assert lit(at) == [False, True, False]
-    at = tell(at, gamma=0.5, p=40.0, lam=1e-6)
-    assert lit(at) == [True, False, False]
-    moved = {name: text for name, text in link_of(at).items() if not name.startswith("guess")}
-    assert moved == {"gamma": "0.5", "p": "40", "moved": "gamma"}
-    at = tell(at, gamma=0.0, p=40.0, lam=1e-6)
+    assert not is_lit(at)
+    assert not is_lit(tell(at, **LEAST))
+    assert is_lit(tell(at, **(LEAST | {"gamma": 0.5})))
+    assert not is_lit(choose(at, "p"))
+    assert is_lit(tell(at, gamma=0.5, p=40.0, lam=1e-6))
+    at = choose(at, "gamma")
+    assert is_lit(at)
+    moved = {name: link_of(at)[name] for name in METHODS if name in link_of(at)}
+    assert moved == {"gamma": "0.5", "p": "40"}
+    assert not is_lit(tell(at, gamma=0.0, p=40.0, lam=1e-6))
     assert "gamma" not in link_of(at)
 
 
-def test_panel_s_own_slider_counts() -> None:
+def test_a_guess_survives_a_look_at_another_slider() -> None:
+    at = choose(choose(opened(guess_gamma="grow"), "p"), "gamma")
+    assert [each["name"] for each in header(at)["parameters"]] == ["gamma"]
+    assert link_of(at)["guess-gamma"] == "grow"
+
+
+def test_only_another_picture_costs_network_passes() -> None:
     at = opened(**GUESSED)
+    before = num_passes(at)
+    assert before > 0
+    for name, value in (("gamma", 1.0), ("p", 60.0), ("lam", 0.1)):
+        assert num_passes(choose(at, name)) == before
+        assert num_passes(tell(at, **{name: value})) == before
+    at.selectbox[0].select_index(0)
+    assert num_passes(run(at)) == 2 * before  # all pictures cost the same
+
+
+def test_panel_s_own_slider_counts() -> None:
+    at = opened(**GUESSED, slider="λ")
     own = {"diffcam": {"gamma": 0.0, "p": 0.0, "lam": 1.0}}
     at.session_state[VIEWER] = {"settings": {"values": LEAST, "own": own}}
     run(at)
-    assert lit(at) == [False, False, True]
+    assert is_lit(at)
     assert link_of(at)["lam"] == "1"
 
 
-def test_link_restores_sliders_guesses_and_picture() -> None:
-    at = opened(**GUESSED, gamma="1.5", lam="0.01", moved="lam", sample="A 4 like a 9")
-    begun = {each["name"]: each["default"] for each in header(at)["parameters"]}
-    assert begun == {"gamma": 1.5, "p": 0.0, "lam": 0.01}
+def test_link_restores_slider_guess_and_picture() -> None:
+    at = opened(**GUESSED, gamma="1.5", lam="0.01", slider="λ", sample="A 4 like a 9")
+    assert [each["default"] for each in header(at)["parameters"]] == [0.01]
     assert header(at)["question"] == "Why 4, and not 9?"
-    assert lit(at) == [False, False, True]
-    assert "Now slide p to the right" in said(at)[1]
+    assert is_lit(at)
+    choose(at, "gamma")
+    assert [each["default"] for each in header(at)["parameters"]] == [1.5]
+    assert "Now slide p to the right" in said(choose(at, "p"))
+
+
+def test_p_ends_before_nothing_is_left() -> None:
+    at = opened(**GUESSED, slider="p", p="100")
+    (slider,) = header(at)["parameters"]
+    assert (slider["default"], slider["max"]) == (0.0, 99.0)
+    assert "Keeps the 1 % of pixels" in said(tell(at, p=99.0))
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "3", "a", "", "1,2"])
 def test_broken_link_begins_on_the_left(text: str) -> None:
-    link = GUESSED | {"guess_p": "maybe", "moved": "reverse", "sample": "none", "gamma": text}
+    link = GUESSED | {"guess_p": "maybe", "slider": "reverse", "sample": "none", "gamma": text}
     at = opened(**link)
-    begun = {each["name"]: each["default"] for each in header(at)["parameters"]}
-    assert begun == {"gamma": 0.0, "lam": 1e-6}
-    assert lit(at) == [False, False, False]
+    assert [each["default"] for each in header(at)["parameters"]] == [0.0]
+    assert not is_lit(at)
     assert header(at)["question"] == "Why 7, and not 1?"
 
 
@@ -177,7 +218,7 @@ def test_broken_link_begins_on_the_left(text: str) -> None:
 def test_broken_message_begins_on_the_left(told: Any) -> None:
     at = opened(**GUESSED)
     at.session_state[VIEWER] = {"settings": told}
-    assert all("Now slide" in each for each in said(run(at)))
+    assert "Now slide γ" in said(run(at))
 
 
 def test_size_of_a_map_worked_out_by_hand() -> None:
