@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.films import ON_SCREEN_S, SIZE, film_file
 from benchmarks.measuring import Row, as_line, machine
 from benchmarks.serving import MB, resident_mb, serve
+from benchmarks.viewer import FIND
 from tests.conftest import CHROMIUM_ARGS, find_chromium
 
 NUM_FILMS = 6
@@ -33,16 +34,11 @@ STEP_MS = 33
 WAIT_MS = 90_000
 CALM_MS = 1500
 
-# The viewer is in a shadow root. True once another film than `before` is painted in all panels.
-SHOWN = """(before) => {
-  const find = (root) => {
-    const found = root.querySelector(".viewer");
-    if (found) return found;
-    for (const each of root.querySelectorAll("*")) {
-      const inside = each.shadowRoot && find(each.shadowRoot);
-      if (inside) return inside;
-    }
-  };
+# The name of the film, once another one than `before` is painted in all panels.
+SHOWN = (
+    "(before) => {"
+    + FIND
+    + """
   const root = find(document);
   const name = root?.viewer?.film?.about.name;
   const canvases = root ? [...root.querySelectorAll("canvas.picture")] : [];
@@ -50,6 +46,7 @@ SHOWN = """(before) => {
   window.viewerRoot = root;
   return name;
 }"""
+)
 STEPS = """async (steps) => {
   const { viewer } = window.viewerRoot;
   const stage = window.viewerRoot.querySelector("figure.film .stage");

@@ -124,7 +124,7 @@ DRAG = """async ([name, steps]) => {
 }"""
 
 # The component lives in a shadow root.
-PREPARE = """(side) => {
+FIND = """
   const find = (root) => {
     const found = root.querySelector(".viewer");
     if (found) return found;
@@ -133,12 +133,18 @@ PREPARE = """(side) => {
       if (inside) return inside;
     }
   };
+"""
+PREPARE = (
+    "(side) => {"
+    + FIND
+    + """
   window.viewerRoot = find(document);
   const { grid, panels } = window.viewerRoot.viewer;
   grid.style.maxWidth = "none";
   grid.style.gridTemplateColumns = `repeat(${panels.length}, ${side}px)`;
   return panels.map((panel) => panel.stage.getBoundingClientRect().width);
 }"""
+)
 
 
 # ---- what is shown ---------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def hot_spots(smap: SaliencyMap) -> tuple[tuple[float, float], ...]:
     """Return (row, column) on the original of a map's local maxima, the highest first.
 
     Of those that reach `HOT` of the map's largest value and are the largest among their eight
-    neighbours; of a flat top, one. None without positive evidence.
+    neighbours; of a flat rectangle, one. None without positive evidence.
     """
     values = smap.values
     high = float(values.max())

@@ -11,7 +11,7 @@ import pytest
 
 from explain_core.errors import ImageError
 from explain_core.images import dicom_study
-from explain_core.images.dicom_study import read_study
+from explain_core.images.dicom_study import read_study, without_film
 from tests.core.images.dicom_making import PATIENT, encode, film
 from tests.core.images.encoding import encode as encode_picture
 
@@ -99,3 +99,21 @@ def test_too_many_films_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicom_study, "MAX_STUDY_BYTES", 100)
     with pytest.raises(ImageError, match="choose fewer"):
         read_study([packed(one(1))])
+
+
+def test_days_between_films_are_told_and_no_dates() -> None:
+    dates = ({"StudyDate": "20200131"}, {}, {"StudyDate": "20200301"}, {"StudyDate": ""})
+    study = read_study([one(value, **elements) for value, elements in enumerate(dates)])
+    days = {int(each.read().image.pixels[0, 0]): each.days_before_last for each in study.films}
+    assert days == {0: 30, 1: None, 2: 0, 3: None}
+
+
+def test_a_film_that_turns_out_unreadable_is_taken_out_with_its_reason() -> None:
+    study = read_study([one(1), one(2)])
+    left = without_film(study, study.films[0], "damaged")
+    assert (left.films, left.refused) == (study.films[1:], ("damaged",))
+
+
+@pytest.mark.parametrize(("given", "read"), [("DX", "DX"), ("", "")])
+def test_the_modality_is_told_where_the_file_has_one(given: str, read: str) -> None:
+    assert read_study([one(1, Modality=given)]).films[0].read().modality == read
